@@ -1,0 +1,1 @@
+//! Committed baselines: the document, the fingerprint, the store. Stores, never judges.

@@ -1,0 +1,1 @@
+//! `nongemm.toml` and Cargo metadata: raw as typed, and resolved.

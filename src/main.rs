@@ -1,0 +1,3 @@
+//! The `cargo nongemm` binary.
+
+fn main() {}

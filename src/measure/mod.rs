@@ -1,0 +1,3 @@
+//! The launch: one child process, one session, warm-up, then unprofiled and profiled runs in alternation.
+
+pub mod result;

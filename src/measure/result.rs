@@ -1,0 +1,99 @@
+//! What one launch says of itself: the document that crosses from the child process to the supervisor.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of [`LaunchResult`] as it crosses the process boundary.
+pub const LAUNCH_SCHEMA: u32 = 1;
+
+/// Everything one launch measured. Times are microseconds of wall time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchResult {
+    /// [`LAUNCH_SCHEMA`] of the program that wrote it.
+    pub schema: u32,
+    /// Version of the ONNX Runtime library that ran, such as `1.31.1`.
+    pub onnxruntime: String,
+    /// SHA-256 of the model as given to ONNX Runtime (graph, without external data), in hexadecimal.
+    pub model_sha256: String,
+    /// From the start of the child process until the session could run.
+    pub ready_us: f64,
+    /// Warm-up runs, discarded.
+    pub warmup_runs: u32,
+    /// Wall time of each unprofiled run, in order.
+    pub unprofiled_us: Vec<f64>,
+    /// `model_run` duration of each profiled run, in order.
+    pub profiled_us: Vec<f64>,
+    /// Median of `unprofiled_us`: the latency that shares refer to.
+    pub latency_us: f64,
+    /// What the profiler adds to a node's reported duration, as calibrated in this launch.
+    pub overhead: OverheadEstimate,
+    /// Every node that ran, in order of first execution.
+    pub nodes: Vec<NodeRecord>,
+    /// Largest resident set of the child process in bytes, where the system tells.
+    pub peak_rss_bytes: Option<u64>,
+    /// What a reader of these numbers must know.
+    pub warnings: Vec<LaunchWarning>,
+}
+
+/// The profiler's own cost inside one node event: `base + inputs * per_input + outputs * per_output`, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OverheadEstimate {
+    /// Cost of an event whatever its node.
+    pub base_us: f64,
+    /// Added by each input tensor described in the event.
+    pub per_input_us: f64,
+    /// Added by each output tensor described in the event.
+    pub per_output_us: f64,
+}
+
+/// One node of the executed graph with its time per run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Node name after optimization.
+    pub name: String,
+    /// Operator type as the profiler prints it: without its domain.
+    pub op_type: String,
+    /// Domain of the node of this name in the model before optimization, where there is one (`""` is `ai.onnx`).
+    pub domain: Option<String>,
+    /// Execution provider that ran it.
+    pub provider: String,
+    /// Nesting in control flow; 0 in the main graph.
+    pub depth: u32,
+    /// Input types and shapes, such as `float[1,128,768] float[768]`; of the first execution.
+    pub inputs: String,
+    /// Output types and shapes.
+    pub outputs: String,
+    /// Executions in one run (more than 1 inside loops); the median over profiled runs.
+    pub executions: u32,
+    /// Self time per run as the profiler reported it.
+    pub raw_us: f64,
+    /// Self time per run with the profiler's overhead removed; never negative.
+    pub self_us: f64,
+}
+
+/// A doubt about a launch, measured and named.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum LaunchWarning {
+    /// The profiler dropped events: the run had more than it keeps.
+    ProfileTruncated,
+    /// Node self times and latency disagree by more than the tolerance.
+    NotReconciled {
+        /// Sum of corrected self times / latency.
+        ratio: f64,
+    },
+    /// Runs varied far more than their nodes' medians: something else used the cores.
+    Contended {
+        /// Median `model_run` / sum of node medians.
+        ratio: f64,
+    },
+    /// Nodes of a CUDA scenario that ran on the CPU.
+    FellBack {
+        /// How many.
+        nodes: u32,
+    },
+    /// The time budget ended the launch before the wished number of iterations.
+    FewIterations {
+        /// Profiled runs that were made.
+        runs: u32,
+    },
+}

@@ -1,0 +1,4 @@
+//! ONNX models: the protobuf types, files with external data, and a builder of graphs. Imports no other module of ours.
+
+#[allow(missing_docs, clippy::all)]
+pub mod proto;

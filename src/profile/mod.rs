@@ -1,0 +1,1 @@
+//! ONNX Runtime JSON profile -> typed events, nesting and self time, overhead correction.

@@ -1,0 +1,89 @@
+//! The report: the sole input of every renderer, saved as JSON and replayable.
+
+pub mod render;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::compare::{Cause, Comparison, FingerprintDifference, OperatorChange, StructuralDifference};
+pub use crate::scenario::{Scenario, ScenarioId};
+pub use crate::summary::{OperatorKey, OperatorSummary, Sample, ShapeClass, Summary};
+pub use crate::taxonomy::Group;
+pub use crate::verdict::{Finding, FindingCode, Severity};
+
+/// Version of the JSON document.
+pub const REPORT_SCHEMA: u32 = 1;
+
+/// One run of the tool over a suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_SCHEMA`] of the program that wrote it.
+    pub schema: u32,
+    /// Version of `cargo-nongemm`.
+    pub tool: String,
+    /// The verb: `run` or `check`.
+    pub command: String,
+    /// Where it was measured.
+    pub machine: Machine,
+    /// One entry a scenario, in the order of the suite.
+    pub scenarios: Vec<ScenarioReport>,
+    /// What the whole comes to.
+    pub outcome: Outcome,
+}
+
+/// The machine and libraries a report was made with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Directory name of the fingerprint, such as `linux-x86_64-avx512-cpu`.
+    pub fingerprint: String,
+    /// CPU model as the processor names itself.
+    pub cpu: String,
+    /// Logical cores the process may use.
+    pub cores: u32,
+    /// ONNX Runtime's version.
+    pub onnxruntime: String,
+}
+
+/// What became of one scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioReport {
+    /// Which.
+    pub id: ScenarioId,
+    /// Measured or not.
+    pub result: ScenarioResult,
+    /// Against the baseline, where there is one.
+    pub comparison: Option<Comparison>,
+    /// What the gate says of it, most severe first.
+    pub findings: Vec<Finding>,
+}
+
+/// Measured, or the reason why not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum ScenarioResult {
+    /// The launches succeeded.
+    Measured {
+        /// Where the time goes.
+        summary: Box<Summary>,
+    },
+    /// The scenario could not be measured; the rest of the suite went on.
+    Failed {
+        /// One sentence.
+        reason: String,
+        /// Last lines of the child's stderr, if any.
+        log: Vec<String>,
+    },
+}
+
+/// What a whole run comes to; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything was measured, nothing failed the gate. Exit code 0.
+    Pass,
+    /// A finding failed the gate. Exit code 100.
+    GateFailed,
+    /// Something could not be measured. Exit code 101.
+    Incomplete,
+    /// Nothing was measured. Exit code 4.
+    NothingMeasured,
+}

@@ -1,0 +1,1 @@
+//! Renderings of a [`Report`](crate::report::Report); each imports the report alone and writes into a given writer.

@@ -1,0 +1,1 @@
+//! ONNX Runtime: found or installed, loaded, sessions. The only place that imports `ort`.

@@ -1,0 +1,82 @@
+//! Launches of one scenario -> shares per operator and group, with their spread over launches.
+//!
+//! The launch is the unit of replication: each figure here is a sample with one value a launch.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::result::LaunchWarning;
+use crate::scenario::{Scenario, ScenarioId};
+use crate::taxonomy::Group;
+
+/// One figure observed once per launch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sample(pub Vec<f64>);
+
+/// Where the latency of one scenario goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What was measured.
+    pub scenario: Scenario,
+    /// Its canonical id.
+    pub id: ScenarioId,
+    /// ONNX Runtime that ran it.
+    pub onnxruntime: String,
+    /// SHA-256 of the model.
+    pub model_sha256: String,
+    /// Unprofiled latency in microseconds, a value per launch.
+    pub latency_us: Sample,
+    /// Latency minus the sum of self times, in microseconds: dispatch between nodes and what the correction missed.
+    pub remainder_us: Sample,
+    /// Sum of corrected self times / latency.
+    pub reconciliation: Sample,
+    /// Sum of self times as the profiler reported them, uncorrected, / latency.
+    pub raw_reconciliation: Sample,
+    /// Unprofiled and profiled iterations that entered, over all launches.
+    pub iterations: u32,
+    /// Largest resident set over the launches, in bytes.
+    pub peak_rss_bytes: Option<u64>,
+    /// Operators by descending median time.
+    pub operators: Vec<OperatorSummary>,
+    /// What the launches warned of, without repeats.
+    pub warnings: Vec<LaunchWarning>,
+}
+
+/// All nodes of one operator on one provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperatorSummary {
+    /// Canonical `domain:OpType`, the unit of comparison.
+    pub key: OperatorKey,
+    /// Its group; `None` for an operator that the taxonomy does not know.
+    pub group: Option<Group>,
+    /// True for a fused operator that contains a matrix product.
+    pub fused: bool,
+    /// Execution provider, as ONNX Runtime spells it.
+    pub provider: String,
+    /// Distinct nodes.
+    pub nodes: u32,
+    /// Executions in one run; more than `nodes` where loops repeat them.
+    pub executions: u32,
+    /// Self time per run in microseconds, a value per launch.
+    pub self_us: Sample,
+    /// Self time / sum of all self times, 0 to 1, a value per launch.
+    pub share: Sample,
+    /// The shapes it ran at, by descending time.
+    pub shapes: Vec<ShapeClass>,
+}
+
+/// Nodes of one operator that ran at the same input shapes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShapeClass {
+    /// Input types and shapes.
+    pub inputs: String,
+    /// Executions in one run.
+    pub executions: u32,
+    /// Median over launches of the self time per run, in microseconds.
+    pub self_us: f64,
+}
+
+/// Canonical `domain:OpType`, such as `ai.onnx:MatMul` or `com.microsoft:FusedMatMul`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperatorKey(pub String);

@@ -1,0 +1,1 @@
+//! The built-in models: a registry and one file per family.
