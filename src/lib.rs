@@ -3,6 +3,7 @@
 //! Data flows one way: config -> scenarios -> model -> launches -> samples -> summary -> comparison -> verdict ->
 //! report. No stage imports a later one.
 
+pub mod atomic_file;
 pub mod baseline;
 pub mod cli;
 pub mod command;
