@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod command;
 pub mod compare;
 pub mod config;
+pub mod machine;
 pub mod measure;
 pub mod onnx;
 pub mod profile;
