@@ -1,5 +1,8 @@
 //! Finding and installing ONNX Runtime, for real: package clients, a network, a C compiler, damaged files.
 
+// The lint exempts test functions only, not what they share.
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -42,7 +45,7 @@ fn refusal(path: &Path) -> Refusal {
 
 /// One real installation, shared by the tests: made by two searches at once, as two CI jobs on one machine would.
 struct Shared {
-    cache: tempfile::TempDir,
+    cache: PathBuf,
     libraries: [Library; 2],
     events: [Vec<InstallEvent>; 2],
 }
@@ -50,10 +53,10 @@ struct Shared {
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let cache = tempfile::tempdir().unwrap();
+        let cache = fresh_directory();
         let search = || {
             let mut events = Vec::new();
-            let library = locate(&isolated(cache.path()), &mut |event| events.push(event)).unwrap();
+            let library = locate(&isolated(&cache), &mut |event| events.push(event)).unwrap();
             (library, events)
         };
         let (first, second) = std::thread::scope(|scope| {
@@ -63,6 +66,21 @@ fn shared() -> &'static Shared {
         });
         Shared { cache, libraries: [first.0, second.0], events: [first.1, second.1] }
     })
+}
+
+/// A new directory in Cargo's directory for tests. What a static holds is never dropped, so it is removed by the run after
+/// next instead; one that runs beside this one is left alone.
+fn fresh_directory() -> PathBuf {
+    const PREFIX: &str = "runtime-install-";
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in std::fs::read_dir(parent).unwrap().flatten() {
+        let old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if ours && old().is_some_and(|age| age > Duration::from_secs(600)) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent).unwrap().keep()
 }
 
 /// A private cache with a copy of the shared installation.
@@ -118,7 +136,7 @@ fn two_searches_at_once_install_once() {
     let mut origins = [&first.origin, &second.origin];
     origins.sort_by_key(|origin| **origin == Origin::Cache);
     assert!(matches!(origins, [Origin::Installed { .. }, Origin::Cache]), "{origins:?}");
-    let root = shared.cache.path().join("onnxruntime");
+    let root = shared.cache.join("onnxruntime");
     let names = names_in(&root);
     assert_eq!(names.len(), 2, "nothing but the lock and the entry is left: {names:?}");
     let entry = names_in(first.path.parent().unwrap());
@@ -130,7 +148,7 @@ fn two_searches_at_once_install_once() {
 
 #[test]
 fn an_installed_library_is_found_again_without_a_client() {
-    let options = LocateOptions { offline: true, clients: Vec::new(), ..isolated(shared().cache.path()) };
+    let options = LocateOptions { offline: true, clients: Vec::new(), ..isolated(&shared().cache) };
     let mut events = Vec::new();
     let library = locate(&options, &mut |event| events.push(event)).unwrap();
     assert_eq!((library.origin, library.path), (Origin::Cache, shared().libraries[0].path.clone()));
@@ -372,4 +390,55 @@ fn the_installed_library_loads_and_lists_its_providers() {
     assert!(nongemm::runtime::why_not_cuda(library).unwrap().contains("built without CUDA"));
     let other = Library { path: "/elsewhere/libonnxruntime.so".into(), ..library.clone() };
     assert!(matches!(nongemm::runtime::load(&other), Err(RuntimeError::AlreadyLoaded { .. })));
+}
+
+/// A model with an initializer that nothing uses, which ONNX Runtime warns of.
+fn wasteful_model() -> Vec<u8> {
+    use nongemm::onnx::proto::{
+        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto, ValueInfoProto, type_proto,
+    };
+    use prost::Message;
+    const FLOAT: i32 = 1;
+    let tensor = type_proto::Tensor { elem_type: Some(FLOAT), ..Default::default() };
+    let value = |name: &str| ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor.clone())), ..Default::default() }),
+        ..Default::default()
+    };
+    let unused = TensorProto {
+        name: Some("unused_weight".to_owned()),
+        data_type: Some(FLOAT),
+        dims: vec![1],
+        float_data: vec![1.0],
+        ..Default::default()
+    };
+    let node = NodeProto {
+        op_type: Some("Relu".to_owned()),
+        input: vec!["x".to_owned()],
+        output: vec!["y".to_owned()],
+        ..Default::default()
+    };
+    let graph = GraphProto {
+        name: Some("wasteful".to_owned()),
+        node: vec![node],
+        initializer: vec![unused],
+        input: vec![value("x")],
+        output: vec![value("y")],
+        ..Default::default()
+    };
+    let opset = OperatorSetIdProto { version: Some(20), ..Default::default() };
+    ModelProto { ir_version: Some(9), opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+        .encode_to_vec()
+}
+
+#[test]
+fn warnings_are_kept_and_chatter_is_not() {
+    let library = &shared().libraries[0];
+    nongemm::runtime::load(library).unwrap();
+    let environment = nongemm::runtime::environment().unwrap();
+    let mut builder = ort::session::Session::builder(environment).unwrap();
+    builder.commit_from_memory(&wasteful_model()).unwrap();
+    let log = nongemm::runtime::logged();
+    assert!(log.iter().any(|entry| entry.message.contains("unused_weight")), "{log:?}");
+    assert!(log.len() < 10, "{log:?}");
 }

@@ -60,7 +60,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Image>> {
         return Ok(elf(&head));
     }
     if head.starts_with(&[0xcf, 0xfa, 0xed, 0xfe]) {
-        return Ok(mach_o(&mut file)?);
+        return mach_o(&mut file);
     }
     if head.starts_with(b"MZ") {
         return Ok(pe(&head));
