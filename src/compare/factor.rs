@@ -14,11 +14,12 @@ const FEWEST: usize = 3;
 /// Where fewer than [`FEWEST`] reach the floor, this many of the largest are taken.
 const LARGEST: usize = 5;
 
-/// The machine factor and, for each side, what its launches have in common.
+/// The machine factor, for each side what its launches have in common, and the spread that is typical of an operator.
 pub(super) struct MachineFactor {
     value: Option<f64>,
     base: Vec<f64>,
     head: Vec<f64>,
+    typical_spread: f64,
 }
 
 impl MachineFactor {
@@ -29,7 +30,10 @@ impl MachineFactor {
             value: None,
             base: common(references.iter().map(|(base, _)| &base.self_us)),
             head: common(references.iter().map(|(_, head)| &head.self_us)),
+            typical_spread: 0.0,
         };
+        let spreads: Vec<f64> = references.iter().filter_map(|(base, head)| factor.own_spread(base, head)).collect();
+        factor.typical_spread = median(&spreads).unwrap_or(0.0);
         // The median of logarithms, so that exchanging the sides inverts the factor also for an even number.
         let logs: Vec<f64> =
             references.iter().filter_map(|(base, head)| factor.ratio(base, head)).map(f64::ln).collect();
@@ -46,10 +50,6 @@ impl MachineFactor {
 
     /// One operator on both sides.
     pub(super) fn change(&self, base: &SideOperator, head: &SideOperator) -> OperatorChange {
-        let spreads = [
-            centred(&base.self_us, &self.base).relative_spread(),
-            centred(&head.self_us, &self.head).relative_spread(),
-        ];
         OperatorChange {
             key: head.key.clone(),
             provider: head.provider.clone(),
@@ -58,8 +58,16 @@ impl MachineFactor {
             base_share: base.share,
             head_share: head.share,
             normalized_ratio: self.value.and_then(|factor| self.ratio(base, head).map(|ratio| ratio / factor)),
-            spread: spreads.into_iter().flatten().max_by(f64::total_cmp).unwrap_or(UNKNOWN_SPREAD),
+            spread: self.own_spread(base, head).map_or(UNKNOWN_SPREAD, |own| own.max(self.typical_spread)),
         }
+    }
+
+    /// The larger spread of an operator's two sides, each launch's common factor divided out; `None` where neither side
+    /// has two launches.
+    fn own_spread(&self, base: &SideOperator, head: &SideOperator) -> Option<f64> {
+        let base = centred(&base.self_us, &self.base).relative_spread();
+        let head = centred(&head.self_us, &self.head).relative_spread();
+        base.into_iter().chain(head).max_by(f64::total_cmp)
     }
 
     /// Head/base of medians, each launch's common factor divided out; `None` unless both are above zero.

@@ -66,7 +66,7 @@ pub enum StructuralDifference {
         /// Now.
         head: u32,
     },
-    /// The same executions, some of them on another provider.
+    /// As many executions as before over all providers, but not on the same ones.
     Moved {
         /// Which.
         key: OperatorKey,
@@ -121,7 +121,8 @@ pub struct OperatorChange {
     pub normalized_ratio: Option<f64>,
     /// Relative spread between launches, base and head together: the larger of the two sides'
     /// [`crate::summary::Sample::relative_spread`], after what all operators of a launch have in common is divided
-    /// out; [`UNKNOWN_SPREAD`] where neither side has two launches.
+    /// out, and no less than is typical of the operators that tell the machine factor (a few launches can agree by
+    /// chance; their neighbours say how much they ought to). [`UNKNOWN_SPREAD`] where neither side has two launches.
     pub spread: f64,
 }
 
