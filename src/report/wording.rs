@@ -1,8 +1,6 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
-use crate::measure::result::LaunchWarning;
-
-use super::{FindingCode, Group, OperatorKey, Severity, StructuralDifference};
+use super::{FindingCode, Group, LaunchWarning, OperatorKey, Severity, StructuralDifference};
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
 pub fn group(group: Option<Group>) -> &'static str {

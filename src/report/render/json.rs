@@ -45,6 +45,30 @@ mod tests {
         insta::assert_snapshot!(String::from_utf8(bytes).unwrap());
     }
 
+    /// Every field name that occurs in a value.
+    fn fields(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(object) => object.iter().for_each(|(name, value)| {
+                found.insert(name.clone());
+                fields(value, found);
+            }),
+            serde_json::Value::Array(values) => values.iter().for_each(|value| fields(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let described = include_str!("../../../docs/report-schema.md");
+        let mut found = std::collections::BTreeSet::new();
+        fields(&serde_json::to_value(fixtures::check()).unwrap(), &mut found);
+        assert!(found.len() > 50, "{found:?}");
+        let named =
+            |field: &str| described.contains(&format!("`{field}`")) || described.contains(&format!(".{field}`"));
+        let missing: Vec<&String> = found.iter().filter(|field| !named(field)).collect();
+        assert!(missing.is_empty(), "docs/report-schema.md does not describe {missing:?}");
+    }
+
     proptest! {
         #[test]
         fn any_name_and_any_finite_figure_survives(

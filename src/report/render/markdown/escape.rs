@@ -16,17 +16,30 @@ pub(super) fn plain(foreign: &str) -> String {
     let mut out = String::with_capacity(foreign.len());
     let mut before = ' ';
     for c in text::escape(foreign, Charset::Unicode).chars() {
-        // `www` and `://` are where GitHub begins to see an address.
-        if (before == ':' && c == '/') || (before == 'w' && c == '.') {
+        // `@name`, `#12`, `://` and `www.` are where GitHub begins to see something.
+        let begins = match before {
+            '@' | '#' => c.is_alphanumeric(),
+            ':' => c == '/',
+            'w' | 'W' => c == '.',
+            _ => false,
+        };
+        if begins {
             out.push(BREAK);
         }
         push(&mut out, c);
-        if c == '@' || c == '#' {
-            out.push(BREAK);
-        }
         before = c;
     }
     out
+}
+
+/// A sentence of ours with foreign names in it: what stands between backticks is code, all else as in [`plain`].
+pub(super) fn sentence(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        // An odd backtick belongs to a name; nobody can say which.
+        return plain(text);
+    }
+    parts.iter().enumerate().map(|(i, part)| if i % 2 == 1 { code(part) } else { plain(part) }).collect()
 }
 
 /// Foreign text as code. An element, since a name may hold any number of backticks; GitHub looks for no mentions in it.
@@ -64,6 +77,9 @@ mod tests {
         assert_eq!(plain("a|b"), "a&#124;b");
         assert_eq!(plain("<b>"), "&#60;b&#62;");
         assert_eq!(plain("@octocat #12"), "&#64;\u{200b}octocat &#35;\u{200b}12");
+        assert_eq!(plain("CPU @ 2.7"), "CPU &#64; 2.7");
+        assert_eq!(sentence("run `a_b`, <i>"), "run <code>a&#95;b</code>, &#60;i&#62;");
+        assert_eq!(sentence("odd ` one"), "odd &#96; one");
         assert_eq!(plain("https://x.y www.z"), "https:\u{200b}//x.y www\u{200b}.z");
         assert_eq!(plain("a\nb"), "a&#92;nb");
         assert_eq!(code("``x``"), "<code>&#96;&#96;x&#96;&#96;</code>");

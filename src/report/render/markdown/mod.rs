@@ -8,7 +8,7 @@ mod scenario;
 
 use std::io::{self, Write};
 
-use self::escape::{code, plain};
+use self::escape::{code, plain, sentence};
 use super::number;
 use crate::report::figures;
 use crate::report::standing::{self, Standing};
@@ -49,7 +49,7 @@ fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     writeln!(writer, "| | scenario | what | what to do |\n| --- | --- | --- | --- |")?;
     for (scenario, finding) in findings {
         let sign = if finding.severity == Severity::Error { "❌" } else { "⚠️" };
-        let (id, message, remedy) = (code(&scenario.id.0), plain(&finding.message), plain(&finding.remedy));
+        let (id, message, remedy) = (code(&scenario.id.0), sentence(&finding.message), sentence(&finding.remedy));
         let rule = wording::code(finding.code);
         writeln!(writer, "| {sign} | {id} | **{rule}**: {message} | {remedy} |")?;
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::escape::{code, plain};
+use super::escape::{code, plain, sentence};
 use crate::report::figures;
 use crate::report::render::bar;
 use crate::report::render::number::{self, TimeUnit};
@@ -61,9 +61,14 @@ fn measured(summary: &Summary, comparison: Option<&Comparison>, writer: &mut dyn
         );
         writeln!(writer, "- unknown operator {}: {figures}", code(&operator.key.0))?;
     }
+    for operator in &summary.unsteady {
+        let counts: Vec<String> = operator.executions.iter().map(u32::to_string).collect();
+        let name = code(wording::operator(&operator.key));
+        writeln!(writer, "- unsteady: {name} ran {} times in the launches", counts.join(", "))?;
+    }
     for warning in &summary.warnings {
         let (what, remedy) = wording::warning(warning);
-        writeln!(writer, "- warning: {}; {}", plain(&what), plain(remedy))?;
+        writeln!(writer, "- warning: {}; {}", sentence(&what), sentence(remedy))?;
     }
     writeln!(writer)?;
     groups(summary, writer)?;

@@ -55,17 +55,25 @@ pub(super) fn comparison(page: &mut Page<'_>, comparison: &Comparison) -> io::Re
     Ok(())
 }
 
-/// Findings with their codes and remedies. What the block above has said is not said again, but for what to do.
+/// What the block has not said in another form already: unknown operators are listed with their times.
+pub(super) fn remaining(report: &ScenarioReport, verbosity: Verbosity) -> Vec<&Finding> {
+    let listed = |finding: &&Finding| {
+        matches!(report.result, ScenarioResult::Measured { .. })
+            && verbosity > Verbosity::Quiet
+            && finding.code == FindingCode::UnknownOperator
+            && finding.severity != Severity::Error
+    };
+    report.findings.iter().filter(|finding| !listed(finding)).collect()
+}
+
+/// Findings with their codes and remedies; a reason that stands above already is not repeated, what to do about it is.
 pub(super) fn findings(page: &mut Page<'_>, report: &ScenarioReport, verbosity: Verbosity) -> io::Result<()> {
     let said_already = |finding: &Finding| match &report.result {
         ScenarioResult::Failed { reason, .. } => *reason == finding.message,
-        ScenarioResult::Measured { .. } => {
-            let listed = finding.code == FindingCode::UnknownOperator && verbosity > Verbosity::Quiet;
-            listed && finding.severity != Severity::Error
-        }
+        ScenarioResult::Measured { .. } => false,
     };
     let mut said_remedy = "";
-    for finding in &report.findings {
+    for finding in remaining(report, verbosity) {
         let style = severity_style(finding.severity);
         if !said_already(finding) {
             let label = format!("{}[{}]:", wording::severity(finding.severity), wording::code(finding.code));

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use anstyle::Style;
-
 use super::{BOLD, DIM, GREEN, INDENT, Page, RED, Verbosity, YELLOW, standing_style};
 use crate::report::figures;
 use crate::report::render::number::{self, TimeUnit};
@@ -67,7 +65,7 @@ fn scenarios(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         Column::right(unit.name),
         Column::right(page.charset.plus_minus()).droppable(2),
         Column::right("non-GEMM"),
-        Column::left("top non-GEMM operator").shrink_to(8).droppable(1),
+        Column::left("top non-GEMM operator").shrink_to(12).droppable(1),
         Column::left("verdict"),
     ]);
     for scenario in &report.scenarios {
@@ -104,17 +102,20 @@ fn short_name(key: &str) -> &str {
     key.rsplit_once(':').map_or(key, |(_, name)| name)
 }
 
+/// Commands with their comments beside them where all fit, else above them: a command that is broken over lines cannot
+/// be copied, so it keeps its line whatever the width.
 fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    for step in standing::next_steps(report) {
-        let comment = Style::new().dimmed();
-        let command = page.escaped(&step.command);
-        let (indent, why) = (INDENT, step.why);
-        // A command that is broken over lines cannot be copied: it keeps its line whatever the width.
-        if text::width(&command) + why.len() + indent + 4 <= page.width {
-            writeln!(page.writer, "{:indent$}{BOLD}{command}{BOLD:#}  {comment}# {why}{comment:#}", "")?;
+    let steps: Vec<(String, &str)> =
+        standing::next_steps(report).into_iter().map(|step| (page.escaped(&step.command), step.why)).collect();
+    let longest = steps.iter().map(|(command, _)| text::width(command)).max().unwrap_or(0);
+    let beside = steps.iter().all(|(_, why)| INDENT + longest + 4 + why.len() <= page.width);
+    for (command, why) in &steps {
+        if beside {
+            let pad = longest - text::width(command) + 2;
+            writeln!(page.writer, "{:INDENT$}{BOLD}{command}{BOLD:#}{:pad$}{DIM}# {why}{DIM:#}", "", "")?;
         } else {
-            writeln!(page.writer, "{:indent$}{comment}# {why}{comment:#}", "")?;
-            writeln!(page.writer, "{:indent$}{BOLD}{command}{BOLD:#}", "")?;
+            writeln!(page.writer, "{:INDENT$}{DIM}# {why}{DIM:#}", "")?;
+            writeln!(page.writer, "{:INDENT$}{BOLD}{command}{BOLD:#}", "")?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{BOLD, CYAN, DIM, INDENT, PLAIN, Page, RED, Verbosity, YELLOW, changes, standing_style};
+use super::{BOLD, CYAN, DIM, INDENT, Page, RED, Verbosity, YELLOW, changes, standing_style};
 use crate::report::figures;
 use crate::report::render::bar::{self, Part};
 use crate::report::render::number::{self, TimeUnit};
@@ -78,7 +78,7 @@ fn measured(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport, ver
         page.blank()?;
         changes::comparison(page, comparison)?;
     }
-    if report.findings.is_empty() { Ok(()) } else { page.blank() }
+    if changes::remaining(report, verbosity).is_empty() { Ok(()) } else { page.blank() }
 }
 
 fn latency(page: &mut Page<'_>, summary: &Summary, comparison: Option<&Comparison>) -> io::Result<()> {
@@ -86,7 +86,7 @@ fn latency(page: &mut Page<'_>, summary: &Summary, comparison: Option<&Compariso
     let spread = format!("{} {}", page.charset.plus_minus(), number::spread(summary.latency_us.relative_spread()));
     let against = comparison.map_or_else(String::new, |comparison| {
         let change = number::change(comparison.head_latency_us / comparison.base_latency_us);
-        format!("   {change} from {}", number::time(comparison.base_latency_us))
+        format!("   {change} from the baseline's {}", number::time(comparison.base_latency_us))
     });
     writeln!(page.writer, "{:INDENT$}{BOLD}{latency}{BOLD:#} {spread}{against}", "")?;
     let mut facts = vec![
@@ -275,10 +275,11 @@ fn unknown(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport) -> i
         );
         page.paragraph(INDENT, "unknown operator", YELLOW.bold(), &figures, INDENT)?;
     }
-    let said = report.findings.iter().any(|finding| finding.code == FindingCode::UnknownOperator);
-    if !summary.unknown_operators().is_empty() && !said {
-        let remedy = "the taxonomy does not know what kind of work they do; they count as non-GEMM";
-        page.paragraph(INDENT, "", PLAIN, remedy, INDENT)?;
+    if summary.unknown_operators().is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let finding = report.findings.iter().find(|finding| finding.code == FindingCode::UnknownOperator);
+    let remedy = finding.map_or("the taxonomy does not know them; they count as non-GEMM", |finding| &finding.remedy);
+    let arrow = page.charset.arrow();
+    page.paragraph(INDENT * 2, arrow, DIM, remedy, INDENT)
 }
