@@ -1,14 +1,22 @@
 //! The report: the sole input of every renderer, saved as JSON and replayable.
 
+pub mod document;
+pub mod figures;
+#[cfg(test)]
+mod fixtures;
 pub mod render;
+pub mod standing;
+pub mod wording;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::compare::{Cause, Comparison, FingerprintDifference, OperatorChange, StructuralDifference};
+pub use crate::measure::result::LaunchWarning;
 pub use crate::scenario::{Scenario, ScenarioId};
-pub use crate::summary::{OperatorKey, OperatorSummary, Sample, ShapeClass, Summary};
+pub use crate::summary::{GroupSummary, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator};
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Outcome, Severity};
+pub use document::ReportError;
 
 /// Version of the JSON document.
 pub const REPORT_SCHEMA: u32 = 1;
