@@ -23,30 +23,25 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut fs::File) -> io::Result<()
         _ => Path::new("."),
     };
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".nongemm-").tempfile_in(folder)?;
+    let mut file = builder().prefix(".nongemm-").tempfile_in(folder)?;
     fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
-    // Private while it is being written; then as open as the user's umask has it.
-    set_default_permissions(file.as_file())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
 #[cfg(unix)]
-fn set_default_permissions(file: &fs::File) -> io::Result<()> {
+fn builder() -> tempfile::Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt;
-    // SAFETY: umask has no failure; the second call restores what the first one replaced. Only files are made beside.
-    let mask = unsafe {
-        let mask = libc::umask(0o022);
-        libc::umask(mask);
-        mask
-    };
-    file.set_permissions(fs::Permissions::from_mode(0o666 & !u32::from(mask)))
+    let mut builder = tempfile::Builder::new();
+    // As open as the umask has it, like any file: temporary files are private by default.
+    builder.permissions(fs::Permissions::from_mode(0o666));
+    builder
 }
 
 #[cfg(not(unix))]
-fn set_default_permissions(_: &fs::File) -> io::Result<()> {
-    Ok(())
+fn builder() -> tempfile::Builder<'static, 'static> {
+    tempfile::Builder::new()
 }
 
 #[cfg(test)]

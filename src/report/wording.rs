@@ -1,6 +1,6 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
-use super::{FindingCode, Group, LaunchWarning, OperatorKey, Severity, StructuralDifference};
+use super::{Group, LaunchWarning, OperatorKey, Severity, StructuralDifference};
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
 pub fn group(group: Option<Group>) -> &'static str {
@@ -36,21 +36,6 @@ pub fn severity(severity: Severity) -> &'static str {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Note => "note",
-    }
-}
-
-/// The stable code of a finding, as `cargo nongemm explain` takes it and JSON holds it.
-pub fn code(code: FindingCode) -> &'static str {
-    match code {
-        FindingCode::OperatorRegressed => "operator-regressed",
-        FindingCode::OperatorImproved => "operator-improved",
-        FindingCode::StructureChanged => "structure-changed",
-        FindingCode::BudgetExceeded => "budget-exceeded",
-        FindingCode::NoBaseline => "no-baseline",
-        FindingCode::FingerprintDiffers => "fingerprint-differs",
-        FindingCode::UnknownOperator => "unknown-operator",
-        FindingCode::Unstable => "unstable",
-        FindingCode::NotMeasured => "not-measured",
     }
 }
 

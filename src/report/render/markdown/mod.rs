@@ -50,7 +50,7 @@ fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     for (scenario, finding) in findings {
         let sign = if finding.severity == Severity::Error { "❌" } else { "⚠️" };
         let (id, message, remedy) = (code(&scenario.id.0), sentence(&finding.message), sentence(&finding.remedy));
-        let rule = wording::code(finding.code);
+        let rule = finding.code.as_str();
         writeln!(writer, "| {sign} | {id} | **{rule}**: {message} | {remedy} |")?;
     }
     writeln!(writer)

@@ -76,7 +76,7 @@ pub(super) fn findings(page: &mut Page<'_>, report: &ScenarioReport, verbosity: 
     for finding in remaining(report, verbosity) {
         let style = severity_style(finding.severity);
         if !said_already(finding) {
-            let label = format!("{}[{}]:", wording::severity(finding.severity), wording::code(finding.code));
+            let label = format!("{}[{}]:", wording::severity(finding.severity), finding.code.as_str());
             page.paragraph(INDENT, &label, style, &finding.message, INDENT)?;
         }
         if finding.remedy != said_remedy {
