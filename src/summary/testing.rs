@@ -1,6 +1,7 @@
 //! Synthetic launches for the tests of the stages that follow: seeded, so that each run sees the same noise.
 
-use crate::measure::result::{LAUNCH_SCHEMA, LaunchResult, NodeRecord, OverheadEstimate};
+pub use crate::measure::result::LaunchResult;
+use crate::measure::result::{LAUNCH_SCHEMA, NodeRecord, OverheadEstimate};
 use crate::scenario::{ModelRef, Optimization, Precision, Provider, Scenario, ScenarioId};
 use crate::taxonomy::Group;
 

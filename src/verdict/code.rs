@@ -192,8 +192,16 @@ reason and the last lines that the launch wrote. This is not a failed gate: the 
 
 /// A text that is no code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no finding code; `cargo nongemm list findings` prints them all")]
-pub struct UnknownCode(pub String);
+#[error("`{text}` is no finding code; the codes are {}", all_names())]
+pub struct UnknownCode {
+    /// The text.
+    pub text: String,
+}
+
+/// Every code's name, in a list.
+fn all_names() -> String {
+    FindingCode::all().map(FindingCode::as_str).collect::<Vec<_>>().join(", ")
+}
 
 impl FindingCode {
     /// Every code, in a fixed order.
@@ -237,7 +245,7 @@ impl FromStr for FindingCode {
     type Err = UnknownCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        FindingCode::all().find(|code| code.as_str() == text).ok_or_else(|| UnknownCode(text.to_owned()))
+        FindingCode::all().find(|code| code.as_str() == text).ok_or_else(|| UnknownCode { text: text.to_owned() })
     }
 }
 
@@ -259,6 +267,8 @@ mod tests {
     #[test]
     fn another_word_is_no_code() {
         let error = "operator-regresed".parse::<FindingCode>().unwrap_err();
-        assert!(error.to_string().starts_with("`operator-regresed` is no finding code"));
+        assert!(
+            error.to_string().starts_with("`operator-regresed` is no finding code; the codes are operator-regressed, ")
+        );
     }
 }

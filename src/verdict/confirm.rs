@@ -8,7 +8,9 @@ pub fn needs_confirmation(findings: &[Finding]) -> bool {
 }
 
 /// The findings of a scenario measured twice, most severe first: of those that come from times, the second
-/// measurement's that the first one had too; of all others, what either of them found.
+/// measurement's that the first one had too; of all others, what either of them found. Report them with the second
+/// measurement's summary and comparison. Where the second was too unstable to judge times, its `unstable` finding takes
+/// the place of the unconfirmed ones.
 pub fn confirm(first: &[Finding], second: &[Finding]) -> Vec<Finding> {
     let alike = |a: &Finding, b: &Finding| a.code == b.code && a.scenario == b.scenario && a.operator == b.operator;
     let in_first = |finding: &&Finding| !finding.code.is_timed() || first.iter().any(|other| alike(other, finding));

@@ -210,15 +210,16 @@ impl Judge<'_> {
     }
 
     fn moved(&self, change: &OperatorChange, comparison: &Comparison) -> String {
+        let times = format!("{}, {} in the baseline", words::time(change.head_us), words::time(change.base_us));
+        let Some(ratio) = change.normalized_ratio else {
+            return format!("{} on {} takes {times}", change.key, change.provider);
+        };
         format!(
-            "{} on {} takes {}, {} in the baseline: {:.2} times as long, {:.2} times with the machine factor of {:.2} \
-             divided out; the threshold is {}",
+            "{} on {} takes {times}: {:.2} times as long, {ratio:.2} times with the machine factor of {:.2} divided out; \
+             the threshold is {}",
             change.key,
             change.provider,
-            words::time(change.head_us),
-            words::time(change.base_us),
             change.head_us / change.base_us,
-            change.normalized_ratio.unwrap_or(1.0),
             comparison.machine_factor.unwrap_or(1.0),
             words::percent(threshold(change, self.policy)),
         )

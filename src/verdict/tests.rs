@@ -3,8 +3,7 @@
 use super::*;
 use crate::compare::tests::{scaled, side};
 use crate::compare::{Comparison, OperatorChange, compare};
-use crate::measure::result::LaunchResult;
-use crate::summary::testing::{Noise, Op, bert, launch, launches, op, summary_of};
+use crate::summary::testing::{LaunchResult, Noise, Op, bert, launch, launches, op, summary_of};
 use crate::summary::{Field, Sample, Side, Summary};
 
 const ALL: &str = "every operator";
@@ -86,8 +85,17 @@ fn a_share_that_moves_without_its_time_is_shifted() {
 
 #[test]
 fn without_a_machine_factor_nothing_is_judged() {
-    let unknown = OperatorChange { normalized_ratio: None, ..change(1000.0, 9000.0, 1.0, 0.0) };
-    assert_eq!(movement(&unknown, None, &Policy::default()), Movement::NotJudged);
+    assert_eq!(movement(&change(1000.0, 9000.0, 1.0, 0.0), None, &Policy::default()), Movement::NotJudged);
+}
+
+#[test]
+fn growth_from_nothing_regressed_from_the_floor_on() {
+    let at = |base_us, head_us| {
+        let change = OperatorChange { normalized_ratio: None, ..change(base_us, head_us, 1.0, 0.5) };
+        movement(&change, Some(1.0), &Policy::default())
+    };
+    assert_eq!((at(0.0, 49.0), at(0.0, 50.0)), (Movement::Steady, Movement::Regressed));
+    assert_eq!((at(49.0, 0.0), at(50.0, 0.0), at(0.0, 0.0)), (Movement::Steady, Movement::Improved, Movement::Steady));
 }
 
 #[test]
@@ -175,6 +183,14 @@ fn messages_say_from_what_to_what() {
         "ai.onnx:Softmax on CPUExecutionProvider takes 1.20 ms, 800 us in the baseline: 1.50 times as long, 1.50 times \
          with the machine factor of 1.00 divided out; the threshold is 10.0 %"
     );
+}
+
+#[test]
+fn an_operator_that_took_no_time_can_regress() {
+    let head = [bert(), vec![op("Squeeze", 4, 900.0)]].concat();
+    let found = findings(&[bert(), vec![op("Squeeze", 4, 0.0)]].concat(), &head);
+    assert_eq!(red(&found), ["ai.onnx:Squeeze"]);
+    assert_eq!(found[0].message, "ai.onnx:Squeeze on CPUExecutionProvider takes 900 us, 0 us in the baseline");
 }
 
 #[test]

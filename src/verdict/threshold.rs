@@ -22,10 +22,11 @@ pub enum Movement {
     NotJudged,
 }
 
-/// What became of an operator. It regressed where its normalized ratio is above 1 + [`threshold`] **and** its time is
+/// What became of an operator. It regressed where its normalized ratio is above 1 + its threshold **and** its time is
 /// at least the floor above what the machine factor makes of its base time; improved is the mirror image.
 pub fn movement(change: &OperatorChange, machine_factor: Option<f64>, policy: &Policy) -> Movement {
-    let (Some(ratio), Some(factor)) = (change.normalized_ratio, machine_factor) else { return Movement::NotJudged };
+    let Some(factor) = machine_factor else { return Movement::NotJudged };
+    let ratio = change.normalized_ratio.unwrap_or_else(|| ratio_of_zero(change));
     let bound = 1.0 + threshold(change, policy);
     let excess_us = change.head_us - change.base_us * factor;
     if ratio > bound && excess_us >= policy.floor_us {
@@ -36,6 +37,16 @@ pub fn movement(change: &OperatorChange, machine_factor: Option<f64>, policy: &P
         Movement::Shifted
     } else {
         Movement::Steady
+    }
+}
+
+/// The ratio where one time is zero, as the overhead correction makes the times of trivial nodes: from nothing to
+/// something is beyond any bound, and the floor alone decides.
+fn ratio_of_zero(change: &OperatorChange) -> f64 {
+    match (change.base_us > 0.0, change.head_us > 0.0) {
+        (false, true) => f64::INFINITY,
+        (true, false) => 0.0,
+        _ => 1.0,
     }
 }
 
