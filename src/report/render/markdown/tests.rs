@@ -18,6 +18,11 @@ fn gate_failed() {
 }
 
 #[test]
+fn incomplete() {
+    insta::assert_snapshot!(shown(&fixtures::incomplete()));
+}
+
+#[test]
 fn run() {
     insta::assert_snapshot!(shown(&fixtures::run()));
 }
