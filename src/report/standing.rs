@@ -13,8 +13,8 @@ pub enum Standing {
     Failed(FindingCode),
     /// There is no baseline to hold it to.
     NoBaseline,
-    /// Its baseline is of another machine class: times were not judged.
-    NotJudged,
+    /// Times were not judged, for the reason that a finding of this code gives.
+    NotJudged(FindingCode),
     /// A finding of this code warns.
     Warned(FindingCode),
     /// Faster than its baseline beyond the noise.
@@ -24,6 +24,10 @@ pub enum Standing {
     /// Measured, compared with nothing.
     Measured,
 }
+
+/// Findings after which a scenario's times say nothing, whatever else is well with it.
+const UNJUDGED: [FindingCode; 3] =
+    [FindingCode::FingerprintDiffers, FindingCode::Unstable, FindingCode::TimesNotJudged];
 
 impl Standing {
     /// Of one scenario.
@@ -37,8 +41,8 @@ impl Standing {
             Standing::Failed(finding.code)
         } else if said(FindingCode::NoBaseline) {
             Standing::NoBaseline
-        } else if said(FindingCode::FingerprintDiffers) {
-            Standing::NotJudged
+        } else if let Some(code) = UNJUDGED.into_iter().find(|&code| said(code)) {
+            Standing::NotJudged(code)
         } else if let Some(finding) = of_severity(Severity::Warning) {
             Standing::Warned(finding.code)
         } else if said(FindingCode::OperatorImproved) {
@@ -59,8 +63,7 @@ impl Standing {
             Standing::Failed(FindingCode::BudgetExceeded) => "over budget",
             Standing::Failed(_) => "failed",
             Standing::NoBaseline => "no baseline",
-            Standing::NotJudged => "not judged",
-            Standing::Warned(FindingCode::Unstable) => "unstable",
+            Standing::NotJudged(_) => "not judged",
             Standing::Warned(FindingCode::StructureChanged) => "structure changed",
             Standing::Warned(_) => "pass, warned",
             Standing::Improved => "improved",
@@ -103,22 +106,21 @@ pub fn verdict(report: &Report) -> String {
             format!("Pass: {held} of {} {hold}", scenarios(all))
         }
         Outcome::Pass => format!("Measured {}", scenarios(all)),
-        Outcome::GateFailed => format!("The gate failed: {failed} of {} ({})", scenarios(all), reasons(report)),
-        Outcome::Incomplete => {
-            if failed > 0 {
-                also.push(format!("{failed} failed the gate ({})", reasons(report)));
+        Outcome::GateFailed => {
+            if missing > 0 {
+                also.push(format!("{missing} could not be measured"));
             }
-            format!("Incomplete: {missing} of {} could not be measured", scenarios(all))
+            format!("The gate failed: {failed} of {} ({})", scenarios(all), reasons(report))
         }
+        Outcome::Incomplete => format!("Incomplete: {missing} of {} could not be measured", scenarios(all)),
         Outcome::NothingMeasured if all == 0 => "Nothing was measured: no scenario was selected".to_owned(),
         Outcome::NothingMeasured => format!("Nothing was measured: all of {} failed", scenarios(all)),
     };
-    for (standing, words) in [
-        (Standing::NoBaseline, "without a baseline"),
-        (Standing::NotJudged, "not judged for time (another machine class)"),
-        (Standing::Improved, "improved"),
+    for (n, words) in [
+        (count(report, |standing| standing == Standing::NoBaseline), "without a baseline"),
+        (count(report, |standing| matches!(standing, Standing::NotJudged(_))), "not judged for time"),
+        (count(report, |standing| standing == Standing::Improved), "improved"),
     ] {
-        let n = count(report, |other| other == standing);
         if n > 0 {
             also.push(format!("{n} {words}"));
         }
@@ -142,7 +144,8 @@ fn reasons(report: &Report) -> String {
 pub fn next_steps(report: &Report) -> Vec<NextStep> {
     let mut steps = Vec::new();
     let mut step = |command: String, why| steps.push(NextStep { command, why });
-    if matches!(report.outcome, Outcome::Incomplete | Outcome::NothingMeasured) {
+    let disturbed = |standing| matches!(standing, Standing::NotMeasured | Standing::NotJudged(FindingCode::Unstable));
+    if report.outcome == Outcome::NothingMeasured || count(report, disturbed) > 0 {
         step("cargo nongemm doctor".into(), "look at the library and the machine");
     }
     let failed = selection(report, |standing| matches!(standing, Standing::Failed(_)));
@@ -150,7 +153,8 @@ pub fn next_steps(report: &Report) -> Vec<NextStep> {
         step(format!("cargo nongemm run -v {ids}"), "see every operator and its shapes");
         step(format!("cargo nongemm accept {ids}"), "if the change is meant: make it the baseline");
     }
-    let without = |standing| matches!(standing, Standing::NoBaseline | Standing::NotJudged);
+    let elsewhere = Standing::NotJudged(FindingCode::FingerprintDiffers);
+    let without = |standing| standing == Standing::NoBaseline || standing == elsewhere;
     if let Some(ids) = selection(report, without) {
         step(format!("cargo nongemm accept {ids}"), "make a baseline for this machine class");
     } else if let Some(ids) = selection(report, |standing| standing == Standing::Improved) {
@@ -204,7 +208,7 @@ mod tests {
                 Standing::Failed(FindingCode::OperatorRegressed),
                 Standing::Improved,
                 Standing::NoBaseline,
-                Standing::NotJudged,
+                Standing::NotJudged(FindingCode::FingerprintDiffers),
                 Standing::NotMeasured,
                 Standing::Warned(FindingCode::UnknownOperator),
             ]
@@ -216,9 +220,10 @@ mod tests {
         let mut report = fixtures::check();
         assert_eq!(
             verdict(&report),
-            "Incomplete: 1 of 6 scenarios could not be measured; 1 failed the gate (1 regressed), 1 without a baseline, 1 not judged \
-             for time (another machine class), 1 improved."
+            "The gate failed: 1 of 6 scenarios (1 regressed); 1 could not be measured, 1 without a baseline, 1 not \
+             judged for time, 1 improved."
         );
+        assert_eq!(verdict(&fixtures::incomplete()), "Incomplete: 1 of 2 scenarios could not be measured; 1 improved.");
         report.scenarios.truncate(2);
         report.outcome = Outcome::GateFailed;
         assert_eq!(verdict(&report), "The gate failed: 1 of 2 scenarios (1 regressed); 1 improved.");

@@ -1,6 +1,6 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
-use super::{Group, LaunchWarning, OperatorKey, Severity, StructuralDifference};
+use super::{Finding, Group, LaunchWarning, OperatorKey, Severity, StructuralDifference};
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
 pub fn group(group: Option<Group>) -> &'static str {
@@ -37,6 +37,11 @@ pub fn severity(severity: Severity) -> &'static str {
         Severity::Warning => "warning",
         Severity::Note => "note",
     }
+}
+
+/// Whether two findings differ in no more than what they are about: they are shown together, with one remedy.
+pub fn same_kind(a: &Finding, b: &Finding) -> bool {
+    a.scenario == b.scenario && a.code == b.code && a.severity == b.severity && a.remedy == b.remedy
 }
 
 /// An operator key for people: the default domain goes without saying, as in ONNX itself.

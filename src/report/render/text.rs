@@ -222,15 +222,20 @@ mod tests {
         assert_eq!(wrap("", 4), [""]);
     }
 
+    /// `any::<String>()` makes no control characters; they are what matters here.
+    fn any_text() -> impl Strategy<Value = String> {
+        proptest::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter)
+    }
+
     proptest! {
         #[test]
-        fn escaped_text_holds_nothing_to_act_on(text in any::<String>()) {
+        fn escaped_text_holds_nothing_to_act_on(text in any_text()) {
             prop_assert!(!escape(&text, Charset::Unicode).chars().any(|c| c.is_control() || is_invisible_format(c)));
             prop_assert!(escape(&text, Charset::Ascii).chars().all(|c| c.is_ascii() && !c.is_control()));
         }
 
         #[test]
-        fn nothing_is_wider_than_asked(text in any::<String>(), max in 2usize..40) {
+        fn nothing_is_wider_than_asked(text in any_text(), max in 2usize..40) {
             let shown = escape(&text, Charset::Unicode);
             prop_assert!(width(&truncate_middle(&shown, max, Charset::Unicode)) <= max);
             prop_assert!(wrap(&shown, max).iter().all(|line| width(line) <= max));

@@ -86,9 +86,14 @@ mod tests {
         assert_eq!(fenced("```\n# not a heading"), "` ` `\\n# not a heading");
     }
 
+    /// `any::<String>()` makes no control characters; they are what matters here.
+    fn any_text() -> impl Strategy<Value = String> {
+        proptest::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter)
+    }
+
     proptest! {
         #[test]
-        fn no_character_that_markdown_acts_on_is_left(text in any::<String>()) {
+        fn no_character_that_markdown_acts_on_is_left(text in any_text()) {
             for escaped in [plain(&text), code(&text).replace("<code>", "").replace("</code>", "")] {
                 prop_assert!(!escaped.contains(['<', '>', '|', '`', '*', '_', '@', '[', ']', '\\', '\n']), "{escaped}");
             }

@@ -12,7 +12,7 @@ use self::escape::{code, plain, sentence};
 use super::number;
 use crate::report::figures;
 use crate::report::standing::{self, Standing};
-use crate::report::{Outcome, Report, ScenarioReport, ScenarioResult, Severity, wording};
+use crate::report::{Finding, Outcome, Report, ScenarioReport, ScenarioResult, Severity, wording};
 
 /// Writes the report as a Markdown document.
 ///
@@ -33,25 +33,27 @@ pub fn render(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     footer(report, writer)
 }
 
+/// Messages of one kind in one row; a lost fusion changes dozens of operators, and the fold below lists them.
+const ALIKE: usize = 5;
+
 /// What crossed a limit or could not be measured: errors and warnings, most severe first.
 fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
-    let mut findings: Vec<_> = report
-        .scenarios
-        .iter()
-        .flat_map(|scenario| scenario.findings.iter().map(move |finding| (scenario, finding)))
-        .filter(|(_, finding)| finding.severity > Severity::Note)
-        .collect();
+    let all = report.scenarios.iter().flat_map(|scenario| &scenario.findings);
+    let mut findings: Vec<&Finding> = all.filter(|finding| finding.severity > Severity::Note).collect();
     if findings.is_empty() {
         return Ok(());
     }
     // The sort is stable: within a severity the order of the suite stays.
-    findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     writeln!(writer, "| | scenario | what | what to do |\n| --- | --- | --- | --- |")?;
-    for (scenario, finding) in findings {
-        let sign = if finding.severity == Severity::Error { "❌" } else { "⚠️" };
-        let (id, message, remedy) = (code(&scenario.id.0), sentence(&finding.message), sentence(&finding.remedy));
-        let rule = finding.code.as_str();
-        writeln!(writer, "| {sign} | {id} | **{rule}**: {message} | {remedy} |")?;
+    for kind in findings.chunk_by(|a, b| wording::same_kind(a, b)) {
+        let sign = if kind[0].severity == Severity::Error { "❌" } else { "⚠️" };
+        let mut messages: Vec<String> = kind.iter().take(ALIKE).map(|finding| sentence(&finding.message)).collect();
+        if kind.len() > ALIKE {
+            messages.push(format!("and {} more", kind.len() - ALIKE));
+        }
+        let (id, remedy, code) = (code(&kind[0].scenario.0), sentence(&kind[0].remedy), kind[0].code);
+        writeln!(writer, "| {sign} | {id} | **{code}**: {} | {remedy} |", messages.join("<br>"))?;
     }
     writeln!(writer)
 }

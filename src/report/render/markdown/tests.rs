@@ -18,6 +18,11 @@ fn gate_failed() {
 }
 
 #[test]
+fn incomplete() {
+    insta::assert_snapshot!(shown(&fixtures::incomplete()));
+}
+
+#[test]
 fn run() {
     insta::assert_snapshot!(shown(&fixtures::run()));
 }
@@ -54,6 +59,9 @@ fn a_hostile_model_opens_no_tag_and_mentions_nobody() {
     for acted_on in ["<b>", "<i>", "@octocat", "\x1b", "`x`"] {
         assert!(!document.contains(acted_on), "{acted_on} in {document}");
     }
+    let ours = ["<code>", "</code>", "<details>", "</details>", "<summary>", "</summary>", "<br>"];
+    let foreign = ours.iter().fold(document.clone(), |left, tag| left.replace(tag, ""));
+    assert!(!foreign.contains('<'), "a tag that is not ours in {foreign}");
     // The comment keeps its form: as many folds closed as opened.
     assert_eq!(document.matches("<details").count(), document.matches("</details>").count());
 }

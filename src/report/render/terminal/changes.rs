@@ -66,24 +66,30 @@ pub(super) fn remaining(report: &ScenarioReport, verbosity: Verbosity) -> Vec<&F
     report.findings.iter().filter(|finding| !listed(finding)).collect()
 }
 
-/// Findings with their codes and remedies; a reason that stands above already is not repeated, what to do about it is.
+/// Findings with their codes, those of one kind together, and what to do about them once.
 pub(super) fn findings(page: &mut Page<'_>, report: &ScenarioReport, verbosity: Verbosity) -> io::Result<()> {
-    let said_already = |finding: &Finding| match &report.result {
-        ScenarioResult::Failed { reason, .. } => *reason == finding.message,
-        ScenarioResult::Measured { .. } => false,
-    };
-    let mut said_remedy = "";
-    for finding in remaining(report, verbosity) {
-        let style = severity_style(finding.severity);
-        if !said_already(finding) {
-            let label = format!("{}[{}]:", wording::severity(finding.severity), finding.code.as_str());
-            page.paragraph(INDENT, &label, style, &finding.message, INDENT)?;
+    let remaining = remaining(report, verbosity);
+    for kind in remaining.chunk_by(|a, b| wording::same_kind(a, b)) {
+        let style = severity_style(kind[0].severity);
+        let label = format!("{}[{}]:", wording::severity(kind[0].severity), kind[0].code);
+        let listed = report.comparison.as_ref().is_some_and(|comparison| comparison.structure.len() >= kind.len());
+        if kind[0].code == FindingCode::StructureChanged && kind.len() > 1 && listed && verbosity > Verbosity::Quiet {
+            let count = format!("{} differences from what the baseline executes, listed above", kind.len());
+            page.paragraph(INDENT, &label, style, &count, INDENT)?;
+        } else {
+            for finding in kind.iter().filter(|finding| !is_reason(finding, report)) {
+                page.paragraph(INDENT, &label, style, &finding.message, INDENT)?;
+            }
         }
-        if finding.remedy != said_remedy {
-            said_remedy = &finding.remedy;
+        if !kind[0].remedy.is_empty() {
             let arrow = page.charset.arrow();
-            page.paragraph(INDENT * 2, arrow, DIM, &finding.remedy, INDENT)?;
+            page.paragraph(INDENT * 2, arrow, DIM, &kind[0].remedy, INDENT)?;
         }
     }
     Ok(())
+}
+
+/// Whether a finding only repeats why its scenario failed.
+fn is_reason(finding: &Finding, report: &ScenarioReport) -> bool {
+    matches!(&report.result, ScenarioResult::Failed { reason, .. } if *reason == finding.message)
 }
