@@ -380,6 +380,6 @@ pub fn safe_name(text: &str) -> String {
     }
     let name = name.trim_matches(['.', '-']);
     // File systems take 255 bytes; the rest is for the other dimensions and an extension.
-    let name = &name[..name.len().min(120)];
+    let name = name[..name.len().min(120)].trim_end_matches(['.', '-']);
     if name.is_empty() { "model".to_owned() } else { name.to_owned() }
 }

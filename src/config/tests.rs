@@ -320,3 +320,24 @@ fn names_become_fit_for_files() {
     }
     assert_eq!(name_of_file(Path::new("m/v1.2.onnx")), "v1.2");
 }
+
+proptest::proptest! {
+    /// Whatever is typed, there is a configuration or a message with a place, and no panic on the way to either.
+    #[test]
+    fn broken_text_is_an_error_and_no_panic(at in 0..DEFAULT_TOML.len(), cut in 0..40_usize, put in "\\PC{0,4}|\n|\"|\\[|=") {
+        // The default text is ASCII, so that any byte is a boundary.
+        let (head, tail) = (&DEFAULT_TOML[..at], &DEFAULT_TOML[(at + cut).min(DEFAULT_TOML.len())..]);
+        if let Err(error) = load_text(&format!("{head}{put}{tail}")) {
+            proptest::prop_assert!(error.to_string().contains("nongemm.toml:"), "{error}");
+            proptest::prop_assert!(!error.render(true).is_empty());
+        }
+    }
+
+    #[test]
+    fn any_name_becomes_fit_for_a_file(text in "\\PC{0,200}") {
+        let name = safe_name(&text);
+        proptest::prop_assert!(!name.is_empty() && name.len() <= 120 && !name.starts_with('.'), "{name}");
+        proptest::prop_assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)), "{name}");
+        proptest::prop_assert_eq!(safe_name(&name), name.clone());
+    }
+}
