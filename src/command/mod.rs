@@ -1,1 +1,5 @@
 //! The verbs: where stages meet.
+
+pub mod explain;
+pub mod init;
+pub mod list;
