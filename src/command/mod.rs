@@ -1,1 +1,3 @@
 //! The verbs: where stages meet.
+
+pub mod doctor;
