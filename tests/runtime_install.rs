@@ -442,3 +442,21 @@ fn warnings_are_kept_and_chatter_is_not() {
     assert!(log.iter().any(|entry| entry.message.contains("unused_weight")), "{log:?}");
     assert!(log.len() < 10, "{log:?}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cuda_build_on_a_machine_without_cuda_says_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let stub = directory.path().join("libcublas_of_a_test.so.99");
+    compile(&directory.path().join("stub.c"), "int stub(void) { return 0; }\n", &stub);
+    let library = Library { path: fake_library(directory.path(), "1.31.1", 31), ..shared().libraries[0].clone() };
+    let provider = directory.path().join("libonnxruntime_providers_cuda.so");
+    let source = directory.path().join("provider.c");
+    std::fs::write(&source, "int stub(void); int provider(void) { return stub(); }\n").unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-o"]).arg(&provider).arg(&source).arg("-L").arg(directory.path());
+    assert!(cc.arg("-l:libcublas_of_a_test.so.99").status().unwrap().success());
+    let why = nongemm::runtime::why_not_cuda(&library).unwrap();
+    // With a driver the libraries are looked at next, and this one is on nobody's path.
+    assert!(why.contains("no NVIDIA driver") || why.contains("libcublas_of_a_test.so.99"), "{why}");
+}

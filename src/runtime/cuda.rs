@@ -50,29 +50,22 @@ fn can_load(name: &str) -> Result<(), String> {
     }
 }
 
-/// The CUDA libraries that the provider's file names as its dependencies. The names stand as plain strings in the file's
-/// string table; they are searched for there, which needs no parser of each system's format.
+/// The libraries of CUDA that the provider links to, and cuDNN, which it loads by itself when it starts. Read on Linux
+/// only: elsewhere the loader's message has to do.
 fn needed_by(provider: &Path) -> Vec<String> {
     let Ok(file) = std::fs::File::open(provider) else { return Vec::new() };
     // SAFETY: mapped for reading only; an installed library is replaced by rename, not rewritten in place.
     let Ok(bytes) = (unsafe { memmap2::Mmap::map(&file) }) else { return Vec::new() };
-    let mut names: Vec<_> = bytes.split(|byte| *byte == 0).filter_map(cuda_library_name).map(str::to_owned).collect();
-    names.sort();
-    names.dedup();
+    let mut names = super::image::needed(&bytes);
+    names.retain(|name| name.starts_with("libcu") || name.starts_with("libnv"));
+    if !names.is_empty() && !names.iter().any(|name| name.starts_with("libcudnn")) {
+        names.push(CUDNN.to_owned());
+    }
     names
 }
 
-/// `libcudart.so.13` and its like, `cublas64_13.dll` and its like.
-fn cuda_library_name(bytes: &[u8]) -> Option<&str> {
-    const STEMS: [&str; 6] = ["cudart", "cublas", "cudnn", "cufft", "curand", "nvrtc"];
-    if bytes.len() > 64 || bytes.len() < 8 {
-        return None;
-    }
-    let name = std::str::from_utf8(bytes).ok()?;
-    let stem = if cfg!(windows) { name.strip_suffix(".dll")? } else { name.strip_prefix("lib")?.split_once(".so.")?.0 };
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    (plain && STEMS.iter().any(|known| stem.starts_with(known))).then_some(name)
-}
+/// The release of cuDNN that ONNX Runtime's builds have used since 1.19.
+const CUDNN: &str = "libcudnn.so.9";
 
 #[cfg(test)]
 mod tests {
@@ -92,13 +85,11 @@ mod tests {
         assert!(why.contains("built without CUDA") && why.contains("onnxruntime-gpu"), "{why}");
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn dependencies_are_read_from_the_string_table() {
+    fn a_provider_that_links_to_nothing_needs_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let provider = directory.path().join(provider_name());
-        std::fs::write(&provider, b"\x7fELF\0libcudnn.so.9\0libcublasLt.so.13\0libc.so.6\0libcudnn.so.9\0libcudart\0")
-            .unwrap();
-        assert_eq!(needed_by(&provider), ["libcublasLt.so.13", "libcudnn.so.9"]);
+        std::fs::write(&provider, b"\x7fELF\x02\x01 and no more").unwrap();
+        assert_eq!(needed_by(&provider), [""; 0]);
     }
 }

@@ -68,6 +68,37 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Image>> {
     Ok(None)
 }
 
+/// The names of the libraries that an ELF library needs (`DT_NEEDED`), in its order; empty for anything else.
+pub(super) fn needed(bytes: &[u8]) -> Vec<String> {
+    needed_offsets(bytes).unwrap_or_default().into_iter().filter_map(|at| text_at(bytes, at)).collect()
+}
+
+/// Where in the file the names of [`needed`] stand: the section of type dynamic, whose link is its string table.
+fn needed_offsets(bytes: &[u8]) -> Option<Vec<usize>> {
+    const DYNAMIC: u32 = 6;
+    const NEEDED: u64 = 1;
+    const ENTRY: usize = 16;
+    if !bytes.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let at = |place: usize| usize::try_from(u64_at(bytes, place)?).ok();
+    let (table, size) = (at(40)?, usize::from(u16_at(bytes, 58)?));
+    let section = |index: usize| table.checked_add(index.checked_mul(size)?);
+    let count = usize::from(u16_at(bytes, 60)?);
+    let dynamic = (0..count).filter_map(section).find(|header| u32_at(bytes, header + 4) == Some(DYNAMIC))?;
+    let strings = at(section(usize::try_from(u32_at(bytes, dynamic + 40)?).ok()?)? + 24)?;
+    let (start, length) = (at(dynamic + 24)?, at(dynamic + 32)?);
+    let entries = (0..length / ENTRY).map_while(|index| start.checked_add(index * ENTRY));
+    let needed = entries.filter(|entry| u64_at(bytes, *entry) == Some(NEEDED));
+    Some(needed.filter_map(|entry| strings.checked_add(at(entry.checked_add(8)?)?)).collect())
+}
+
+fn text_at(bytes: &[u8], at: usize) -> Option<String> {
+    let rest = bytes.get(at..)?;
+    let end = rest.iter().take(256).position(|byte| *byte == 0)?;
+    Some(std::str::from_utf8(&rest[..end]).ok()?.to_owned())
+}
+
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
 }
@@ -209,6 +240,31 @@ mod tests {
         assert_eq!(image(&elf_bytes(0x28, 5000)), expect(Format::Elf, OTHER, 5000));
         assert_eq!(image(&pe_bytes(0x8664)), expect(Format::Pe, "x86_64", 0x1400));
         assert_eq!(image(&mach_o_bytes(0x0100_000c)), expect(Format::MachO, "aarch64", 0xc000));
+    }
+
+    #[test]
+    fn needed_libraries_are_read_from_the_dynamic_section() {
+        let mut bytes = elf_bytes(0x3e, 64 + 2 * 64);
+        bytes[60] = 2;
+        bytes[40..48].copy_from_slice(&64u64.to_le_bytes());
+        bytes.resize(64 + 2 * 64, 0);
+        let mut section = |index: usize, kind: u32, offset: u64, size: u64, link: u32| {
+            let at = 64 + 64 * index;
+            bytes[at + 4..at + 8].copy_from_slice(&kind.to_le_bytes());
+            bytes[at + 24..at + 32].copy_from_slice(&offset.to_le_bytes());
+            bytes[at + 32..at + 40].copy_from_slice(&size.to_le_bytes());
+            bytes[at + 40..at + 44].copy_from_slice(&link.to_le_bytes());
+        };
+        section(0, 3, 192, 17, 0);
+        section(1, 6, 209, 48, 0);
+        bytes.extend(*b"\0libcudart.so.13\0");
+        for (tag, value) in [(1u64, 1u64), (5, 7), (0, 0)] {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        assert_eq!(needed(&bytes), ["libcudart.so.13"]);
+        assert_eq!(needed(b"MZ"), [""; 0]);
+        assert_eq!(needed(&bytes[..100]), [""; 0]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! private directory inside the cache and appears by one rename, so also without the lock (some network file systems
 //! have none) nobody sees a half-made entry.
 
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -59,6 +60,24 @@ pub enum InstallEvent {
     },
 }
 
+impl fmt::Display for InstallEvent {
+    /// One line for a person, without a full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InstallEvent::Repairing { path, why } => write!(f, "replacing damaged {}: {why}", path.display()),
+            InstallEvent::Waiting { lock } => {
+                write!(f, "waiting for another process that is installing ONNX Runtime ({})", lock.display())
+            }
+            InstallEvent::Downloading { client, package } => write!(f, "downloading {package} with {client}"),
+            InstallEvent::ClientFailed { client, why } => write!(f, "{client}: {why}"),
+            InstallEvent::Unpacking { package } => write!(f, "unpacking {package}"),
+            InstallEvent::Installed { path, version } => {
+                write!(f, "installed ONNX Runtime {version} as {}", path.display())
+            }
+        }
+    }
+}
+
 /// How long another process's installation is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(900);
 
@@ -101,10 +120,16 @@ pub(super) fn install(
         match fetch(client, platform, private.path(), limit, event) {
             Ok(staged) => {
                 let pinned = pinned_for(client, platform);
-                let entry = cache.entry(pinned, platform);
-                publish(&staged, &entry, private.path())
-                    .map_err(|source| RuntimeError::Cache { directory: entry.clone(), source })?;
-                let library = entry.join(pinned.file_name());
+                let published = publish(&staged, &cache.entry(pinned, platform), private.path());
+                let Entry::Whole(library) = cache.verify(pinned, platform) else {
+                    let source =
+                        published.err().unwrap_or_else(|| io::Error::other("what was written reads otherwise"));
+                    return Err(RuntimeError::Cache { directory: cache.entry(pinned, platform), source });
+                };
+                if published.is_err() {
+                    // Without a lock another process may have been first; its entry is as good.
+                    return Ok(Outcome::Found { library });
+                }
                 event(InstallEvent::Installed { path: library.clone(), version: pinned.version.to_owned() });
                 return Ok(Outcome::Installed { library, client: client.name() });
             }
@@ -134,8 +159,7 @@ fn lock(root: &Path, event: &mut dyn FnMut(InstallEvent)) -> Result<Option<File>
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            Err(TryLockError::Error(_)) => return Ok(None),
             Err(TryLockError::WouldBlock) => {}
         }
         if start.elapsed() >= LOCK_PATIENCE {
