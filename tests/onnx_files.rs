@@ -75,7 +75,7 @@ fn a_real_model_cut_off_anywhere_is_refused() {
 }
 
 fn described(path: &Path, dimensions: &[(&str, u64)]) -> Result<Vec<String>, String> {
-    let model = file::read(path).unwrap();
+    let model = file::read(path).map_err(|error| error.to_string())?;
     let dimensions = dimensions.iter().map(|&(name, size)| (name.to_owned(), size)).collect();
     let request = InputRequest { dimensions, ..Default::default() };
     match inputs::plan(&model, "m", &request) {

@@ -59,8 +59,9 @@ fn download(package: &str, version: &str, into: &Path) -> PathBuf {
             .output();
         match output {
             Ok(output) if output.status.success() => {
-                let mut files = fs::read_dir(into).expect("the download's folder").map(|entry| entry.unwrap().path());
+                let files = fs::read_dir(into).expect("the download's folder");
                 return files
+                    .map(|entry| entry.expect("an entry of the download's folder").path())
                     .find(|path| path.extension().is_some_and(|it| it == "whl"))
                     .unwrap_or_else(|| panic!("pip downloaded no wheel for {requirement}"));
             }

@@ -1,7 +1,7 @@
 //! Giving every dimension of every input a size.
 //!
 //! In order: the request by `input[axis]`, the request or a given array by name, the meaning of a usual name, the value
-//! of an expression over such names, the position in what is evidently an image. What is left is an error: a guess would
+//! of an expression over such names, the place in what is evidently an image, a row of tokens or a cache. What is left is an error: a guess would
 //! be measured and believed.
 
 use std::collections::BTreeMap;
@@ -32,12 +32,15 @@ pub(super) fn choices(wanted: &[Wanted]) -> Choices {
 }
 
 fn open_meanings(wanted: &[Wanted]) -> Vec<Meaning> {
+    let inferred = inferred(wanted);
+    let cached = takes_cache(wanted);
     let mut meanings = Vec::new();
     for (input, axis, dim) in all_dims(wanted) {
         if let Dim::Symbol(name) = dim {
-            meanings.extend(names_in(name).into_iter().filter_map(|name| usual::meaning(&name)));
+            let meant = |name: &String| usual::meaning(name).or_else(|| inferred.get(name).copied());
+            meanings.extend(names_in(name).iter().filter_map(meant));
         }
-        meanings.extend(by_position(input, axis, dim));
+        meanings.extend(by_position(input, axis, dim, cached));
     }
     meanings
 }
@@ -56,20 +59,53 @@ fn names_in(declared: &str) -> Vec<String> {
     }
 }
 
-/// What a dimension without a telling name is, by its place in an image: four dimensions, one of which is 3 channels.
-fn by_position(input: &Wanted, axis: usize, dim: &Dim) -> Option<Meaning> {
+/// What generated names stand for, where one of the places that they stand in tells.
+fn inferred(wanted: &[Wanted]) -> BTreeMap<String, Meaning> {
+    let cached = takes_cache(wanted);
+    let mut meanings = BTreeMap::new();
+    for (input, axis, dim) in all_dims(wanted) {
+        if let (Dim::Symbol(name), Some(meaning)) = (dim, by_position(input, axis, dim, cached)) {
+            meanings.entry(name.clone()).or_insert(meaning);
+        }
+    }
+    meanings
+}
+
+/// Whether some input is a cache of keys or values, as exporters of decoders name it.
+fn takes_cache(wanted: &[Wanted]) -> bool {
+    wanted.iter().any(is_cache)
+}
+
+fn is_cache(input: &Wanted) -> bool {
+    input.name.contains("past") && input.element.is_float() && input.dims.as_ref().is_some_and(|dims| dims.len() == 4)
+}
+
+/// What a dimension without a telling name is, by its place in an input that is evidently an image (four dimensions,
+/// one of which is 3 channels), a row of tokens or a cache. `cached`: the model takes a cache.
+fn by_position(input: &Wanted, axis: usize, dim: &Dim, cached: bool) -> Option<Meaning> {
     let nameless = match dim {
         Dim::Fixed(_) => false,
         Dim::Symbol(name) => usual::is_generated(name),
         Dim::Unknown => true,
     };
-    let dims = input.dims.as_deref().filter(|dims| nameless && dims.len() == 4)?;
-    let order = match (&dims[1], &dims[3]) {
-        (Dim::Fixed(3), _) => [Some(Meaning::Batch), None, Some(Meaning::Height), Some(Meaning::Width)],
-        (_, Dim::Fixed(3)) => [Some(Meaning::Batch), Some(Meaning::Height), Some(Meaning::Width), None],
-        _ => return None,
-    };
-    order[axis]
+    let dims = input.dims.as_deref().filter(|_| nameless)?;
+    match dims {
+        [_, Dim::Fixed(_), _, Dim::Fixed(_)] if is_cache(input) => {
+            [Some(Meaning::Batch), None, Some(Meaning::Past), None][axis]
+        }
+        [_, Dim::Fixed(3), _, _] => [Some(Meaning::Batch), None, Some(Meaning::Height), Some(Meaning::Width)][axis],
+        [_, _, _, Dim::Fixed(3)] => [Some(Meaning::Batch), Some(Meaning::Height), Some(Meaning::Width), None][axis],
+        [_, _] if input.element.is_integer() => {
+            let tokens = match input.name.as_str() {
+                "input_ids" | "token_type_ids" | "position_ids" => Meaning::Sequence,
+                "attention_mask" if cached => Meaning::Total,
+                "attention_mask" => Meaning::Sequence,
+                _ => return None,
+            };
+            [Some(Meaning::Batch), Some(tokens)][axis]
+        }
+        _ => None,
+    }
 }
 
 /// The shape of every input, in the order of `wanted`.
@@ -167,6 +203,10 @@ struct Sizes<'a> {
     request: &'a InputRequest,
     /// By name: given in the request, else the size that a given array has there.
     bound: BTreeMap<String, u64>,
+    /// By generated name: what it stands for.
+    inferred: BTreeMap<String, Meaning>,
+    /// Some input is a cache of keys or values.
+    cached: bool,
     /// The model takes a cached past, so a run is one step of decoding.
     decodes: bool,
 }
@@ -183,30 +223,43 @@ impl<'a> Sizes<'a> {
             }
         }
         bound.extend(request.dimensions.iter().map(|(name, &size)| (name.clone(), size)));
-        let past = |name: &str| usual::meaning(name) == Some(Meaning::Past) && bound.get(name) != Some(&0);
-        let decodes = all_dims(wanted).any(|(_, _, dim)| match dim {
-            Dim::Symbol(name) => names_in(name).iter().any(|name| past(name)),
-            _ => false,
+        let mut sizes =
+            Sizes { request, bound, inferred: inferred(wanted), cached: takes_cache(wanted), decodes: false };
+        sizes.decodes = all_dims(wanted).any(|(input, axis, dim)| match dim {
+            Dim::Symbol(name) => names_in(name).iter().any(|name| sizes.is_past(name)),
+            Dim::Unknown => {
+                let given = request.dimensions.get(&format!("{}[{axis}]", input.name));
+                by_position(input, axis, dim, sizes.cached) == Some(Meaning::Past) && given != Some(&0)
+            }
+            Dim::Fixed(_) => false,
         });
-        Sizes { request, bound, decodes }
+        sizes
+    }
+
+    fn meaning(&self, name: &str) -> Option<Meaning> {
+        usual::meaning(name).or_else(|| self.inferred.get(name).copied())
+    }
+
+    /// Whether the name is a number of cached tokens, other than none.
+    fn is_past(&self, name: &str) -> bool {
+        self.meaning(name) == Some(Meaning::Past) && self.bound.get(name) != Some(&0)
     }
 
     fn of(&self, input: &Wanted, axis: usize, dim: &Dim) -> Result<u64, Unsized> {
         let place = format!("{}[{axis}]", input.name);
         let given = self.request.dimensions.get(&place).copied();
-        let by_position = || by_position(input, axis, dim).map(|meaning| self.meant(meaning));
         match dim {
             Dim::Fixed(size) => Ok(*size),
-            Dim::Unknown => given.or_else(by_position).ok_or_else(|| Unsized::Missing(vec![place])),
-            Dim::Symbol(name) => match given.or_else(|| self.named(name)) {
-                Some(size) => Ok(size),
-                None => self.expression(name).or_else(|missing| by_position().ok_or(missing)),
-            },
+            Dim::Unknown => {
+                let meant = || by_position(input, axis, dim, self.cached).map(|meaning| self.meant(meaning));
+                given.or_else(meant).ok_or_else(|| Unsized::Missing(vec![place]))
+            }
+            Dim::Symbol(name) => given.or_else(|| self.named(name)).map_or_else(|| self.expression(name), Ok),
         }
     }
 
     fn named(&self, name: &str) -> Option<u64> {
-        self.bound.get(name).copied().or_else(|| usual::meaning(name).map(|meaning| self.meant(meaning)))
+        self.bound.get(name).copied().or_else(|| self.meaning(name).map(|meaning| self.meant(meaning)))
     }
 
     fn expression(&self, text: &str) -> Result<u64, Unsized> {
@@ -247,7 +300,7 @@ impl<'a> Sizes<'a> {
     }
 
     fn part(&self, meaning: Meaning) -> u64 {
-        let given = self.bound.iter().find(|(name, _)| usual::meaning(name) == Some(meaning));
+        let given = self.bound.iter().find(|(name, _)| self.meaning(name) == Some(meaning));
         given.map_or_else(|| self.meant(meaning), |(_, &size)| size)
     }
 }

@@ -181,6 +181,27 @@ fn images_by_name_and_by_position() {
 }
 
 #[test]
+fn token_inputs_with_generated_names_are_understood() {
+    // torch.export with Dim.AUTO writes this.
+    let mut inputs = vec![
+        input("input_ids", DataType::Int64, &["s18", "s41"]),
+        input("attention_mask", DataType::Int64, &["s43", "s41"]),
+        input("bias", DataType::Float, &["s41", "s41 + 1"]),
+    ];
+    let request = InputRequest { batch: Some(2), sequence: Some(32), ..Default::default() };
+    let expected = ["input_ids int64[2,32]", "attention_mask int64[2,32]", "bias float32[32,33]"];
+    assert_eq!(made(inputs.clone(), &request), expected);
+    assert_eq!(choices(&model(inputs.clone()), "m").unwrap(), Choices { batch: true, sequence: true, image: false });
+    inputs.pop();
+    inputs[1] = input("attention_mask", DataType::Int64, &["s43", "s50"]);
+    inputs.push(input("past_key_values.0.key", DataType::Float, &["s18", "12", "s60", "64"]));
+    let expected = ["input_ids int64[2,1]", "attention_mask int64[2,33]", "past_key_values.0.key float32[2,12,32,64]"];
+    assert_eq!(made(inputs, &request), expected);
+    let unknown = vec![input("hidden", DataType::Float, &["s18", "s41"])];
+    assert!(refused(unknown, &request).ends_with("dimensions = { s18 = 16, s41 = 16 }"));
+}
+
+#[test]
 fn silero_is_refused_with_the_line_to_add_and_then_made() {
     let inputs = || {
         vec![
