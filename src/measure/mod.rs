@@ -1,4 +1,5 @@
 //! The launch: one child process, one session, warm-up, then unprofiled and profiled runs in alternation.
 
+pub mod inputs;
 pub mod result;
 pub mod supervise;
