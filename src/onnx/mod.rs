@@ -4,6 +4,7 @@
 //! [`external`] finds and checks weights kept in other files, [`visit`] walks every graph, node and tensor at every
 //! level, [`inspect`] answers what the rest of the program asks about a model.
 
+pub mod builder;
 pub mod embedding;
 pub mod error;
 pub mod external;
