@@ -1,1 +1,3 @@
 //! ONNX Runtime: found or installed, loaded, sessions. The only place that imports `ort`.
+
+pub mod session;
