@@ -4,6 +4,7 @@
 //! report. No stage imports a later one.
 
 pub mod baseline;
+pub mod cli;
 pub mod command;
 pub mod compare;
 pub mod config;
