@@ -11,8 +11,7 @@ use ort::memory::Allocator;
 use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilder};
 use ort::session::{RunOptions, SessionInputValue};
 use ort::value::{DynTensor, Tensor, TensorElementType, ValueType};
-
-use crate::scenario::{Optimization, Provider};
+use serde::{Deserialize, Serialize};
 
 mod error;
 
@@ -75,6 +74,28 @@ fn version_of(library: &Path) -> Result<String, libloading::Error> {
     }
 }
 
+/// An execution provider of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionProvider {
+    /// CPUExecutionProvider.
+    Cpu,
+    /// CUDAExecutionProvider.
+    Cuda,
+}
+
+/// How far ONNX Runtime optimizes a session's graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GraphLevel {
+    /// Not at all.
+    Disable,
+    /// Rewrites that need no knowledge of the provider.
+    Basic,
+    /// Fusions for the provider too.
+    Extended,
+    /// Layout too.
+    All,
+}
+
 /// Where a session's graph is read from.
 #[derive(Debug, Clone, Copy)]
 pub enum Model<'a> {
@@ -101,15 +122,15 @@ pub struct SessionSpec<'a> {
     /// Memory that stands for files of external data; empty for models that carry their weights or have real files.
     pub external: Vec<ExternalFile>,
     /// Execution provider: it is an error where it cannot be had.
-    pub provider: Provider,
+    pub provider: SessionProvider,
     /// Graph optimization level.
-    pub optimization: Optimization,
+    pub level: GraphLevel,
     /// Intra-operator threads.
     pub threads: u32,
 }
 
 /// The bytes or strings of one tensor.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum TensorData {
     /// Elements in row-major order, in the machine's byte order.
     Bytes(Vec<u8>),
@@ -118,7 +139,7 @@ pub enum TensorData {
 }
 
 /// One tensor fed to a session.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeedTensor {
     /// Name of the graph input.
     pub name: String,
@@ -209,11 +230,11 @@ impl BoundSession {
 }
 
 fn configured(engine: &Engine, spec: &SessionSpec<'_>) -> ort::Result<SessionBuilder> {
-    let level = match spec.optimization {
-        Optimization::Disable => GraphOptimizationLevel::Disable,
-        Optimization::Basic => GraphOptimizationLevel::Level1,
-        Optimization::Extended => GraphOptimizationLevel::Level2,
-        Optimization::All => GraphOptimizationLevel::All,
+    let level = match spec.level {
+        GraphLevel::Disable => GraphOptimizationLevel::Disable,
+        GraphLevel::Basic => GraphOptimizationLevel::Level1,
+        GraphLevel::Extended => GraphOptimizationLevel::Level2,
+        GraphLevel::All => GraphOptimizationLevel::All,
     };
     let threads = usize::try_from(spec.threads).unwrap_or(usize::MAX);
     let forget = |result: BuilderResult| result.map_err(ort::Error::<()>::from);
@@ -234,13 +255,14 @@ fn configured(engine: &Engine, spec: &SessionSpec<'_>) -> ort::Result<SessionBui
     Ok(builder)
 }
 
-fn with_provider(builder: SessionBuilder, provider: Provider) -> Result<SessionBuilder, SessionError> {
-    let dispatch = match provider {
-        Provider::Cpu => ort::ep::CPU::default().build().error_on_failure(),
-        Provider::Cuda => ort::ep::CUDA::default().build().error_on_failure(),
+fn with_provider(builder: SessionBuilder, provider: SessionProvider) -> Result<SessionBuilder, SessionError> {
+    let (name, dispatch) = match provider {
+        SessionProvider::Cpu => ("CPUExecutionProvider", ort::ep::CPU::default().build()),
+        SessionProvider::Cuda => ("CUDAExecutionProvider", ort::ep::CUDA::default().build()),
     };
+    let dispatch = dispatch.error_on_failure();
     builder.with_execution_providers([dispatch]).map_err(|error| SessionError::Provider {
-        provider: provider.onnxruntime_name().to_owned(),
+        provider: name.to_owned(),
         reason: ort::Error::<()>::from(error).to_string(),
     })
 }
