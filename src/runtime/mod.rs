@@ -12,6 +12,7 @@ mod library;
 mod locate;
 mod platform;
 mod probe;
+pub mod session;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
