@@ -16,6 +16,8 @@ mod usual;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::onnx::inspect::{self, Declared, Dim, ValueKind};
 use crate::onnx::proto::ModelProto;
 use crate::scenario::ImageSize;
@@ -44,7 +46,7 @@ pub struct InputRequest {
 }
 
 /// NumPy files with inputs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputFiles {
     /// None: everything is made.
     #[default]

@@ -61,6 +61,27 @@ impl ElementType {
         })
     }
 
+    /// ONNX's number for it.
+    pub fn onnx(self) -> i32 {
+        let data_type = match self {
+            ElementType::Float32 => DataType::Float,
+            ElementType::Float64 => DataType::Double,
+            ElementType::Float16 => DataType::Float16,
+            ElementType::Bfloat16 => DataType::Bfloat16,
+            ElementType::Int8 => DataType::Int8,
+            ElementType::Int16 => DataType::Int16,
+            ElementType::Int32 => DataType::Int32,
+            ElementType::Int64 => DataType::Int64,
+            ElementType::Uint8 => DataType::Uint8,
+            ElementType::Uint16 => DataType::Uint16,
+            ElementType::Uint32 => DataType::Uint32,
+            ElementType::Uint64 => DataType::Uint64,
+            ElementType::Bool => DataType::Bool,
+            ElementType::String => DataType::String,
+        };
+        data_type as i32
+    }
+
     /// Bytes an element takes; `None` for text.
     pub fn bytes(self) -> Option<u64> {
         match self {
