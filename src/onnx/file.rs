@@ -21,7 +21,7 @@ const MAP_FROM_BYTES: u64 = 16 << 20;
 /// Reads an ONNX model. Weights kept in other files stay there: see [`super::external`].
 ///
 /// The weights of a large model stay in the page cache until they are looked at, so the file must not be rewritten in
-/// place while the model lives ([`write`] replaces files instead, which is safe).
+/// place while the model lives ([`write()`] replaces files instead, which is safe).
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 //! ONNX models: the protobuf types, files with external data, and a builder of graphs. Imports no other module of ours.
 //!
-//! [`file`] reads and writes any model, [`offload`] writes those whose weights do not fit into one protobuf message,
+//! [`mod@file`] reads and writes any model, [`offload`] writes those whose weights do not fit into one protobuf message,
 //! [`external`] finds and checks weights kept in other files, [`visit`] walks every graph, node and tensor at every
 //! level, [`inspect`] answers what the rest of the program asks about a model.
 

@@ -17,7 +17,7 @@ use super::visit::{self, TensorRole};
 /// Where values begin in the data file: pages, so that readers can map them.
 pub const ALIGNMENT: u64 = 4096;
 
-/// How [`write`] splits a model.
+/// How [`write()`] splits a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// Initializers of at least this many bytes move to the data file. Small ones stay: ONNX Runtime's shape inference

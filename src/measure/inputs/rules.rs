@@ -142,6 +142,7 @@ mod tests {
             ("serving_default_attention_mask:0", Int64, Some(Values::All(1.0))),
             ("encoder.attention_mask", Float32, Some(Values::All(1.0))),
             ("key_padding_mask", Bool, Some(Values::All(0.0))),
+            ("bool_masked_pos", Bool, Some(Values::All(0.0))),
             ("token_type_ids", Int64, Some(Values::All(0.0))),
             ("position_ids", Int64, Some(Values::Positions)),
             ("use_cache_branch", Bool, Some(Values::HasPast)),

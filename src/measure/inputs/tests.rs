@@ -113,6 +113,13 @@ fn ids_stay_inside_the_table_and_masks_are_ones() {
 }
 
 #[test]
+fn ids_without_a_known_table_are_small_but_not_all_the_same() {
+    let tensors = plan(&model(bert()), "m", &InputRequest::default()).unwrap();
+    let ids = int64s(&tensors[0]);
+    assert!(ids.iter().all(|id| (0..64).contains(id)) && ids.iter().any(|&id| id != ids[0]), "{ids:?}");
+}
+
+#[test]
 fn a_decoder_with_a_past_runs_one_step() {
     let expected = [
         "input_ids int64[1,1]",
@@ -315,6 +322,7 @@ fn values_of_the_less_usual_inputs() {
         input("x", DataType::Int64, &["1", "50"]),
         input("x_lengths", DataType::Int64, &["1"]),
         input("flag", DataType::Bool, &["1"]),
+        input("texts", DataType::String, &["2"]),
     ];
     let tensors = plan(&model(inputs), "m", &InputRequest::default()).unwrap();
     let InputData::Uint8(pixels) = &tensors[0].data else { panic!() };
@@ -327,6 +335,7 @@ fn values_of_the_less_usual_inputs() {
     assert_eq!(tensors[5].data, InputData::Float32(vec![64.0, 64.0]));
     assert_eq!(int64s(&tensors[7]), [50]);
     assert_eq!(tensors[8].data, InputData::Bool(vec![true]));
+    assert_eq!(tensors[9].data, InputData::String(vec!["nongemm".to_owned(); 2]));
 }
 
 #[test]
