@@ -1,11 +1,13 @@
 //! The machine class that a baseline's times hold for.
 
+use serde::{Deserialize, Serialize};
+
 use crate::scenario::Provider;
 use crate::summary::Field;
 
 /// What must be equal for two times to be comparable. What may itself be under test (the model, ONNX Runtime's
 /// version, the exact CPU) is recorded beside it instead.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Operating system, as `std::env::consts::OS` spells it.
     pub os: String,
