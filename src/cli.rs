@@ -39,8 +39,8 @@ pub struct GlobalArgs {
     /// Workspace member whose `package.metadata.nongemm` is read
     #[arg(long, short, global = true, value_name = "NAME")]
     pub package: Option<String>,
-    /// ONNX Runtime library, or a folder that holds one
-    #[arg(long, global = true, value_name = "PATH", env = "ORT_DYLIB_PATH")]
+    /// ONNX Runtime library, or a folder that holds one [default: ORT_DYLIB_PATH, else found or installed]
+    #[arg(long, global = true, value_name = "PATH")]
     pub onnxruntime: Option<PathBuf>,
     /// Never install anything
     #[arg(long, global = true)]

@@ -136,10 +136,8 @@ fn chain(operator: &str, inputs: u8) -> Vec<u8> {
 }
 
 fn declared(name: String) -> ValueInfoProto {
-    let dimension = |extent: &i64| Dimension {
-        value: Some(dimension::Value::DimValue(*extent)),
-        ..Dimension::default()
-    };
+    let dimension =
+        |extent: &i64| Dimension { value: Some(dimension::Value::DimValue(*extent)), ..Dimension::default() };
     let tensor = type_proto::Tensor {
         elem_type: Some(1),
         shape: Some(TensorShapeProto { dim: SHAPE.iter().map(dimension).collect() }),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::inputs::InputFiles;
 use crate::runtime::session::FeedTensor;
 use crate::scenario::Scenario;
 
@@ -24,10 +25,10 @@ pub struct LaunchJob {
     pub source: ModelSource,
     /// Extents of free dimensions by name, for models of the user's.
     #[serde(default)]
-    pub dimensions: BTreeMap<String, i64>,
-    /// `.npy` and `.npz` files with inputs, for models of the user's.
+    pub dimensions: BTreeMap<String, u64>,
+    /// NumPy files with inputs, for models of the user's.
     #[serde(default)]
-    pub input_files: Vec<PathBuf>,
+    pub input_files: InputFiles,
     /// How often to run.
     pub plan: Plan,
     /// A private folder for profiles; emptied by its owner.

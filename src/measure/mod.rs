@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod correct;
+pub mod inputs;
 pub mod job;
 pub mod launch;
 mod prepare;

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn raw_names_survive_whatever_they_hold() {
-        for name in [r#"we"ird\n\\"#, "two\nlines", r#"a","ph" : "X","name" :"b"#, r#"}},"#, r#"","args2" : {}"#, "é\t"] {
+        for name in [r#"we"ird\n\\"#, "two\nlines", r#"a","ph" : "X","name" :"b"#, r#"}},"#, r#"","args2" : {}"#, "é\t"]
+        {
             let text = event(&format!("{name}_kernel_time"));
             let event = Event::parse(text.as_bytes(), NameEncoding::Raw, true).unwrap();
             assert_eq!(event.name(), name);

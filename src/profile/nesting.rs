@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn any_depth_and_either_order() {
-        let events = vec![outer(0, 100, 1), outer(10, 50, 2), at(12, 20, 3), at(33, 7, 4), at(70, 10, 5), at(101, 4, 6)];
+        let events =
+            vec![outer(0, 100, 1), outer(10, 50, 2), at(12, 20, 3), at(33, 7, 4), at(70, 10, 5), at(101, 4, 6)];
         let expected = vec![(1, 0, 40), (2, 1, 23), (3, 2, 20), (4, 2, 7), (5, 1, 10), (6, 0, 4)];
         assert_eq!(of(events.iter().copied().rev().collect()), expected);
         assert_eq!(of(events), expected);

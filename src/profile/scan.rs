@@ -17,7 +17,6 @@ impl<'a> Scan<'a> {
         Scan { bytes, at: 0 }
     }
 
-
     /// What has not been scanned.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()

@@ -157,25 +157,29 @@ impl Tallies {
             }
         }
         // An execution that was too close to call lasted no time, and the node's true place is known from other runs.
-        let kept = self.places.into_iter().filter(|place| {
-            place.certain || !certain.get(index(place.node)).copied().unwrap_or(false)
-        });
+        let kept = self
+            .places
+            .into_iter()
+            .filter(|place| place.certain || !certain.get(index(place.node)).copied().unwrap_or(false));
         let nodes = &self.nodes;
         let mut rows: Vec<(u32, NodeTally)> = kept
             .filter_map(|place| {
                 let identity = nodes.get(index(place.node))?;
-                Some((place.node, NodeTally {
-                    name: identity.name.clone(),
-                    op_type: identity.op_type.clone(),
-                    provider: identity.provider.clone(),
-                    depth: place.depth,
-                    inputs: identity.inputs.clone(),
-                    outputs: identity.outputs.clone(),
-                    executions: place.executions,
-                    children: place.children,
-                    self_us: place.self_us,
-                    gap_us: place.gap_us,
-                }))
+                Some((
+                    place.node,
+                    NodeTally {
+                        name: identity.name.clone(),
+                        op_type: identity.op_type.clone(),
+                        provider: identity.provider.clone(),
+                        depth: place.depth,
+                        inputs: identity.inputs.clone(),
+                        outputs: identity.outputs.clone(),
+                        executions: place.executions,
+                        children: place.children,
+                        self_us: place.self_us,
+                        gap_us: place.gap_us,
+                    },
+                ))
             })
             .collect();
         rows.sort_by_key(|(node, _)| *node);

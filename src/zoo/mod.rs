@@ -1,1 +1,258 @@
 //! The built-in models: a registry and one file per family.
+//!
+//! Graphs carry the true architecture and size, follow what PyTorch's exporter makes of the original, and are built for
+//! the concrete shapes of one scenario. Weights are synthetic (see [`weights`]). This module imports only
+//! [`crate::onnx`].
+
+mod bert;
+mod blocks;
+mod gpt2;
+mod segformer;
+mod swin;
+mod vit;
+pub mod weights;
+
+use crate::onnx::builder::BuiltGraph;
+use crate::onnx::proto::ModelProto;
+
+use weights::WeightsPlan;
+
+/// A built-in model: one row of the registry.
+#[derive(Debug)]
+pub struct ZooModel {
+    /// The name that selects it, such as `bert-base`.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub about: &'static str,
+    /// Trained parameters at the default shape.
+    pub parameters: u64,
+    /// Tokens when none are asked for; `None` where the model takes no sequence.
+    pub default_sequence: Option<u32>,
+    /// Height and width in pixels when none are asked for; `None` where the model takes no image.
+    pub default_image: Option<(u32, u32)>,
+    architecture: Architecture,
+}
+
+/// The family of a model and the sizes that make it this member.
+#[derive(Debug)]
+enum Architecture {
+    Bert(bert::Config),
+    Gpt2(gpt2::Config, gpt2::Phase),
+    Vit(vit::Config),
+    Swin(swin::Config),
+    Segformer(segformer::Config),
+}
+
+/// The shape a model is to be built for; what is `None` takes the model's default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuildShape {
+    /// Independent inputs in one inference.
+    pub batch: u32,
+    /// Tokens; for a decode step, the tokens that came before.
+    pub sequence: Option<u32>,
+    /// Height and width in pixels.
+    pub image: Option<(u32, u32)>,
+}
+
+/// A model ready to be encoded and run.
+#[derive(Debug, Clone)]
+pub struct BuiltModel {
+    /// The graph; its large weights are external, at [`WeightsPlan::file_name`].
+    pub model: ModelProto,
+    /// What [`weights::fill`] makes the bytes of the external weights from.
+    pub weights: WeightsPlan,
+    /// Trained parameters.
+    pub parameters: u64,
+    /// Multiply-accumulates of MatMul, Gemm and Conv in one inference.
+    pub macs: u64,
+}
+
+/// Why a model cannot be built.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ZooError {
+    /// The registry has no such name.
+    #[error("there is no built-in model `{name}`; `cargo nongemm list models` shows those there are")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+    },
+    /// The model exists, but not in this shape.
+    #[error("{model} cannot be built: {problem}")]
+    Shape {
+        /// The model's name.
+        model: &'static str,
+        /// What is wrong with the shape, and what would do.
+        problem: String,
+    },
+}
+
+static MODELS: [ZooModel; 6] = [
+    ZooModel {
+        name: "bert-base",
+        about: "BERT base uncased with a sequence classification head",
+        parameters: 109_483_778,
+        default_sequence: Some(128),
+        default_image: None,
+        architecture: Architecture::Bert(bert::BASE),
+    },
+    ZooModel {
+        name: "gpt2",
+        about: "GPT-2 small, prefill: logits for every token of a prompt",
+        parameters: 124_439_808,
+        default_sequence: Some(256),
+        default_image: None,
+        architecture: Architecture::Gpt2(gpt2::SMALL, gpt2::Phase::Prefill),
+    },
+    ZooModel {
+        name: "gpt2-decode",
+        about: "GPT-2 small, one decode step on a key-value cache of `sequence` tokens",
+        parameters: 124_439_808,
+        default_sequence: Some(256),
+        default_image: None,
+        architecture: Architecture::Gpt2(gpt2::SMALL, gpt2::Phase::Decode),
+    },
+    ZooModel {
+        name: "vit-b-16",
+        about: "Vision Transformer base, patches of 16 pixels, ImageNet classification",
+        parameters: 86_567_656,
+        default_sequence: None,
+        default_image: Some((224, 224)),
+        architecture: Architecture::Vit(vit::B_16),
+    },
+    ZooModel {
+        name: "swin-t",
+        about: "Swin Transformer tiny, shifted windows of 7 patches, ImageNet classification",
+        parameters: 28_288_354,
+        default_sequence: None,
+        default_image: Some((224, 224)),
+        architecture: Architecture::Swin(swin::TINY),
+    },
+    ZooModel {
+        name: "segformer-b0",
+        about: "SegFormer B0, semantic segmentation of 150 classes (ADE20K)",
+        parameters: 3_752_694,
+        default_sequence: None,
+        default_image: Some((512, 512)),
+        architecture: Architecture::Segformer(segformer::B0),
+    },
+];
+
+/// All built-in models, in the order they are listed to people.
+pub fn models() -> &'static [ZooModel] {
+    &MODELS
+}
+
+/// The built-in model of that name.
+pub fn find(name: &str) -> Option<&'static ZooModel> {
+    MODELS.iter().find(|model| model.name == name)
+}
+
+/// Builds a model's graph for a shape; the same call always gives the same bytes.
+///
+/// # Errors
+/// When there is no such model, or the model cannot have that shape.
+pub fn build(name: &str, shape: &BuildShape) -> Result<BuiltModel, ZooError> {
+    let model = find(name).ok_or_else(|| ZooError::Unknown { name: name.to_owned() })?;
+    let mut graph = model.graph(shape).map_err(|problem| ZooError::Shape { model: model.name, problem })?;
+    let weights = weights::plan(&mut graph);
+    let BuiltGraph { model, parameters, macs, .. } = graph;
+    Ok(BuiltModel { model, weights, parameters, macs })
+}
+
+impl ZooModel {
+    /// Builds the graph, or says what is wrong with the shape.
+    fn graph(&self, shape: &BuildShape) -> Result<BuiltGraph, String> {
+        if shape.batch == 0 {
+            return Err("a batch of 0 holds nothing; give 1 or more".to_owned());
+        }
+        let batch = i64::from(shape.batch);
+        let sequence = || resolve("sequence length", shape.sequence, self.default_sequence).map(i64::from);
+        let image = || {
+            let (height, width) = resolve("image size", shape.image, self.default_image)?;
+            Ok::<_, String>((i64::from(height), i64::from(width)))
+        };
+        if shape.sequence.is_some() && self.default_sequence.is_none() {
+            return Err("it takes an image, not a sequence; leave the sequence length out".to_owned());
+        }
+        if shape.image.is_some() && self.default_image.is_none() {
+            return Err("it takes a sequence, not an image; leave the image size out".to_owned());
+        }
+        match &self.architecture {
+            Architecture::Bert(config) => bert::build(config, self.name, batch, sequence()?),
+            Architecture::Gpt2(config, phase) => gpt2::build(config, *phase, self.name, batch, sequence()?),
+            Architecture::Vit(config) => vit::build(config, self.name, batch, image()?),
+            Architecture::Swin(config) => swin::build(config, self.name, batch, image()?),
+            Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
+        }
+    }
+}
+
+/// What was asked for, else the default.
+fn resolve<T>(what: &str, asked: Option<T>, default: Option<T>) -> Result<T, String> {
+    asked.or(default).ok_or_else(|| format!("it needs a {what}"))
+}
+
+/// Refuses a sequence outside 1 to `most` tokens.
+fn check_sequence(sequence: i64, most: i64) -> Result<(), String> {
+    if (1..=most).contains(&sequence) {
+        return Ok(());
+    }
+    Err(format!("a sequence of {sequence} tokens is outside 1 to {most}, the positions it was trained for"))
+}
+
+/// Refuses an image whose sides are not positive multiples of `unit` pixels.
+fn check_image((height, width): (i64, i64), unit: i64) -> Result<(), String> {
+    if height > 0 && width > 0 && height % unit == 0 && width % unit == 0 {
+        return Ok(());
+    }
+    Err(format!("an image of {height}x{width} pixels: both sides must be positive multiples of {unit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(name: &str, batch: u32, sequence: Option<u32>, image: Option<(u32, u32)>) -> String {
+        build(name, &BuildShape { batch, sequence, image }).expect_err("the shape is not possible").to_string()
+    }
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for model in models() {
+            assert!(std::ptr::eq(find(model.name).unwrap(), model), "{}", model.name);
+            assert!(model.default_sequence.is_some() != model.default_image.is_some(), "{}", model.name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_with_a_remedy() {
+        let message = problem("bert-basic", 1, None, None);
+        assert!(message.contains("`bert-basic`") && message.contains("list models"), "{message}");
+    }
+
+    #[test]
+    fn an_impossible_shape_names_the_model_and_what_would_do() {
+        let cases = [
+            (problem("bert-base", 0, None, None), ["bert-base", "batch"]),
+            (problem("bert-base", 1, Some(513), None), ["bert-base", "1 to 512"]),
+            (problem("bert-base", 1, None, Some((224, 224))), ["bert-base", "leave the image size out"]),
+            (problem("gpt2", 1, Some(1025), None), ["gpt2", "1 to 1024"]),
+            (problem("gpt2-decode", 1, Some(1024), None), ["gpt2-decode", "1 to 1023"]),
+            (problem("vit-b-16", 1, None, Some((224, 230))), ["224x230", "multiples of 16"]),
+            (problem("vit-b-16", 1, Some(16), None), ["vit-b-16", "leave the sequence length out"]),
+            (problem("swin-t", 1, None, Some((30, 224))), ["swin-t", "multiples of 4"]),
+            (problem("segformer-b0", 1, None, Some((0, 512))), ["segformer-b0", "multiples of 32"]),
+        ];
+        for (message, parts) in cases {
+            assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        }
+    }
+
+    #[test]
+    fn rows_state_the_parameters_of_the_graph() {
+        for model in models() {
+            let built = build(model.name, &BuildShape { batch: 1, sequence: None, image: None }).unwrap();
+            assert_eq!(built.parameters, model.parameters, "{}", model.name);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! GPT-2 (Radford et al., 2019), as transformers writes it: prefill of a prompt, or one decode step on a cache.
+
+use crate::onnx::builder::{BuiltGraph, GemmSpec, GraphBuilder, Value};
+use crate::onnx::proto::tensor_proto::DataType;
+
+use super::blocks::{self, EMBEDDING, Mask};
+
+/// The sizes of one member of the family.
+#[derive(Debug)]
+pub struct Config {
+    layers: i64,
+    hidden: i64,
+    heads: i64,
+    vocabulary: i64,
+    positions: i64,
+}
+
+/// Which half of text generation a graph runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// All tokens of a prompt at once, no cache.
+    Prefill,
+    /// One new token; keys and values of the earlier ones come in and go out.
+    Decode,
+}
+
+/// GPT-2 small.
+pub const SMALL: Config = Config { layers: 12, hidden: 768, heads: 12, vocabulary: 50_257, positions: 1024 };
+
+const EPSILON: f32 = 1e-5;
+
+/// How many tokens a graph sees.
+#[derive(Clone, Copy)]
+struct Tokens {
+    batch: i64,
+    /// Tokens computed.
+    new: i64,
+    /// Tokens attended to.
+    all: i64,
+}
+
+/// Builds the graph, or says what is wrong with the shape.
+pub fn build(config: &Config, phase: Phase, name: &str, batch: i64, sequence: i64) -> Result<BuiltGraph, String> {
+    let tokens = match phase {
+        Phase::Prefill => Tokens { batch, new: sequence, all: sequence },
+        Phase::Decode => Tokens { batch, new: 1, all: sequence + 1 },
+    };
+    super::check_sequence(sequence, config.positions - (tokens.all - sequence))?;
+    let mut b = GraphBuilder::new(name);
+    let ids = b.input("input_ids", DataType::Int64, &[batch, tokens.new]);
+    let mask = b.input("attention_mask", DataType::Int64, &[batch, tokens.all]);
+    let positions = b.input("position_ids", DataType::Int64, &[batch, tokens.new]);
+    let past = past_inputs(&mut b, config, phase, batch, sequence);
+    let words = b.parameter("wte", &[config.vocabulary, config.hidden], EMBEDDING);
+    let mut x = embeddings(&mut b, config, &words, &ids, &positions);
+    let mask = b.scope("mask", |b| mask_bias(b, phase, &mask, tokens));
+    let mut present = Vec::new();
+    for layer in 0..config.layers {
+        let cache = usize::try_from(layer).ok().and_then(|layer| past.get(layer));
+        let (output, keys_values) = b.scope(&format!("h.{layer}"), |b| block(b, config, &x, &mask, cache, tokens));
+        x = output;
+        present.push(keys_values);
+    }
+    let logits = b.scope("lm_head", |b| head(b, &x, &words));
+    b.output("logits", &logits);
+    if phase == Phase::Decode {
+        for (layer, [key, value]) in present.iter().enumerate() {
+            b.output(&format!("present.{layer}.key"), key);
+            b.output(&format!("present.{layer}.value"), value);
+        }
+    }
+    Ok(b.finish())
+}
+
+/// Keys and values of the earlier tokens, a pair a layer; none in a prefill.
+fn past_inputs(b: &mut GraphBuilder, config: &Config, phase: Phase, batch: i64, past: i64) -> Vec<[Value; 2]> {
+    if phase == Phase::Prefill {
+        return Vec::new();
+    }
+    let dims = [batch, config.heads, past, config.hidden / config.heads];
+    (0..config.layers)
+        .map(|layer| {
+            ["key", "value"].map(|kind| b.input(&format!("past_key_values.{layer}.{kind}"), DataType::Float, &dims))
+        })
+        .collect()
+}
+
+fn embeddings(b: &mut GraphBuilder, config: &Config, words: &Value, ids: &Value, positions: &Value) -> Value {
+    b.scope("embeddings", |b| {
+        let places = b.parameter("wpe", &[config.positions, config.hidden], EMBEDDING);
+        let ids = b.view(ids, &[-1, ids.dim(1)]);
+        let word = b.gather(words, &ids, 0);
+        let place = b.gather(&places, positions, 0);
+        b.add(&word, &place)
+    })
+}
+
+/// Zero where a token may look (not ahead of itself, not at padding), else the lowest number: (batch, 1, new, all).
+fn mask_bias(b: &mut GraphBuilder, phase: Phase, mask: &Value, tokens: Tokens) -> Value {
+    let Tokens { batch, new, all } = tokens;
+    let mask = b.view(mask, &[batch, -1]);
+    let kept = b.cast(&mask, DataType::Bool);
+    let causal = match phase {
+        Phase::Prefill => {
+            let every = b.bool(&[new, 1], &vec![true; usize::try_from(new).unwrap_or(0)]);
+            let behind: Vec<bool> = (0..new).flat_map(|row| (0..all).map(move |column| column <= row)).collect();
+            let behind = b.bool(&[new, all], &behind);
+            b.and(&every, &behind)
+        }
+        // The newest token is behind none: the exporter has folded its row of the causal mask.
+        Phase::Decode => b.bool(&[1, all], &vec![true; usize::try_from(all).unwrap_or(0)]),
+    };
+    let pairs: Vec<i64> = (0..batch).flat_map(|row| (0..all).flat_map(move |column| [row, column])).collect();
+    let pairs = b.int64(&[batch, all, 2], &pairs);
+    let kept = b.gather_nd(&kept, &pairs);
+    let kept = b.view(&kept, &[batch, 1, all]);
+    let allowed = b.and(&causal, &kept);
+    let allowed = b.unsqueeze(&allowed, &[1]);
+    let (zero, lowest) = (b.scalar(0.0), b.scalar(f32::MIN));
+    b.select(&allowed, &zero, &lowest)
+}
+
+/// One transformer block; also the keys and values to keep.
+fn block(
+    b: &mut GraphBuilder,
+    config: &Config,
+    x: &Value,
+    mask: &Value,
+    past: Option<&[Value; 2]>,
+    tokens: Tokens,
+) -> (Value, [Value; 2]) {
+    let normed = blocks::layer_norm(b, "ln_1", x, EPSILON);
+    let (attended, present) = b.scope("attn", |b| self_attention(b, config, &normed, mask, past, tokens));
+    let x = b.add(&attended, x);
+    let normed = blocks::layer_norm(b, "ln_2", &x, EPSILON);
+    let fed = b.scope("mlp", |b| {
+        let wide = projection(b, "c_fc", &normed, 4 * config.hidden);
+        let active = tanh_gelu(b, &wide);
+        projection(b, "c_proj", &active, config.hidden)
+    });
+    (b.add(&x, &fed), present)
+}
+
+fn self_attention(
+    b: &mut GraphBuilder,
+    config: &Config,
+    x: &Value,
+    mask: &Value,
+    past: Option<&[Value; 2]>,
+    tokens: Tokens,
+) -> (Value, [Value; 2]) {
+    let Tokens { batch, new, all } = tokens;
+    let width = config.hidden / config.heads;
+    let joint = projection(b, "c_attn", x, 3 * config.hidden);
+    let parts = b.split(&joint, 2, 3);
+    // The exporter writes keys and values before queries.
+    let [mut k, mut v, q] = [1, 2, 0].map(|part: usize| {
+        let heads = b.view(&parts[part], &[batch, new, -1, width]);
+        b.transpose(&heads, &[0, 2, 1, 3])
+    });
+    if let Some([past_k, past_v]) = past {
+        k = b.concat(&[past_k, &k], -2);
+        v = b.concat(&[past_v, &v], -2);
+    }
+    let rows = b.reshape(&k, &[-1, all, width]);
+    let context = blocks::attention(b, &q, &rows, &v, Mask::AddedGuarded(mask));
+    let context = b.transpose(&context, &[0, 2, 1, 3]);
+    let context = b.reshape(&context, &[batch * new, config.hidden]);
+    let output = blocks::gemm(b, "c_proj", &context, config.hidden, GemmSpec::Plain);
+    (b.view(&output, &[batch, new, config.hidden]), [k, v])
+}
+
+/// GPT-2's `Conv1D`: a Gemm between two reshapes.
+fn projection(b: &mut GraphBuilder, name: &str, x: &Value, outputs: i64) -> Value {
+    let rows = b.view(x, &[-1, x.dim(-1)]);
+    let output = blocks::gemm(b, name, &rows, outputs, GemmSpec::Plain);
+    b.view(&output, &[x.dim(0), x.dim(1), outputs])
+}
+
+/// The approximation by tanh, written out in eight operators (transformers' `gelu_new`).
+fn tanh_gelu(b: &mut GraphBuilder, x: &Value) -> Value {
+    let [half, three, cubic, scale, one] =
+        [0.5, 3.0, 0.044_715, (2.0 / std::f32::consts::PI).sqrt(), 1.0].map(|value| b.scalar(value));
+    let halved = b.mul(x, &half);
+    let cube = b.pow(x, &three);
+    let cube = b.mul(&cube, &cubic);
+    let inner = b.add(x, &cube);
+    let inner = b.mul(&inner, &scale);
+    let bent = b.tanh(&inner);
+    let raised = b.add(&bent, &one);
+    b.mul(&halved, &raised)
+}
+
+/// The language-model head, tied to the word embeddings: their transpose is part of the graph.
+fn head(b: &mut GraphBuilder, x: &Value, words: &Value) -> Value {
+    let normed = blocks::layer_norm(b, "ln_f", x, EPSILON);
+    let normed = b.view(&normed, &[-1, x.dim(1), x.dim(2)]);
+    let table = b.transpose(words, &[1, 0]);
+    b.matmul(&normed, &table)
+}

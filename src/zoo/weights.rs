@@ -1,0 +1,256 @@
+//! The bytes behind a zoo model's weights: one arena, laid out after the graph is built and filled at each launch.
+//!
+//! A model whose weights fit [`CAPACITY`] gets distinct bytes for each weight. Beyond it, each weight shape has a few
+//! fixed offsets that its weights take in turn: ONNX Runtime shares prepacked copies of equal content, so memory stays
+//! near the arena plus one copy for each pair of shape and offset, while neighbouring layers still read other bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::bytes::Bytes;
+
+use crate::onnx::builder::{BuiltGraph, ExternalWeight};
+use crate::onnx::proto::tensor_proto::DataLocation;
+use crate::onnx::proto::{ModelProto, StringStringEntryProto};
+
+/// The file name that external initializers point at; no such file exists, the runtime is handed the arena under it.
+pub const FILE_NAME: &str = "weights.arena";
+/// Largest arena, in bytes.
+pub const CAPACITY: u64 = 768 << 20;
+/// Every weight's offset is a multiple of this, in bytes: a cache line.
+const ALIGNMENT: u64 = 64;
+/// Weights of one shape share this many bytes at least, before their offsets repeat.
+const ROTATION_BYTES: u64 = 512 << 20;
+
+/// Where each weight of a model lies in the arena.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightsPlan {
+    /// The name that the model's external initializers give as their location.
+    pub file_name: &'static str,
+    /// Size of the arena.
+    pub arena_bytes: u64,
+    /// Size the weights would have without sharing.
+    pub nominal_bytes: u64,
+    regions: Vec<Region>,
+}
+
+/// A stretch of the arena whose values are drawn from one distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Region {
+    end: u64,
+    half_width: f32,
+}
+
+/// Gives each external weight of the graph its place and writes that into the model.
+pub fn plan(graph: &mut BuiltGraph) -> WeightsPlan {
+    plan_within(graph, CAPACITY)
+}
+
+fn plan_within(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
+    let aligned: u64 = graph.external.iter().map(|weight| weight.bytes().next_multiple_of(ALIGNMENT)).sum();
+    let (offsets, regions) =
+        if aligned <= capacity { place_apart(&graph.external) } else { place_shared(&graph.external, capacity) };
+    if let Some(model_graph) = &mut graph.model.graph {
+        for (weight, offset) in graph.external.iter().zip(offsets) {
+            let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
+            model_graph.initializer[weight.initializer].external_data = vec![
+                entry("location", FILE_NAME.to_owned()),
+                entry("offset", offset.to_string()),
+                entry("length", weight.bytes().to_string()),
+            ];
+        }
+    }
+    WeightsPlan {
+        file_name: FILE_NAME,
+        arena_bytes: regions.last().map_or(0, |region| region.end),
+        nominal_bytes: graph.external.iter().map(ExternalWeight::bytes).sum(),
+        regions,
+    }
+}
+
+/// One after the other, each in a region of its own scale.
+fn place_apart(weights: &[ExternalWeight]) -> (Vec<u64>, Vec<Region>) {
+    let mut end = 0;
+    weights
+        .iter()
+        .map(|weight| {
+            let offset = end;
+            end += weight.bytes().next_multiple_of(ALIGNMENT);
+            (offset, Region { end, half_width: weight.half_width })
+        })
+        .unzip()
+}
+
+/// A few offsets for each shape, spread over an arena of `capacity` bytes (more, when one weight alone is larger).
+/// Weights overlap, so one scale serves all: the smallest, with which no product grows.
+fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Region>) {
+    let largest = weights.iter().map(ExternalWeight::bytes).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
+    let end = capacity.max(largest);
+    let mut used: BTreeMap<&[i64], u64> = BTreeMap::new();
+    let offsets = weights
+        .iter()
+        .map(|weight| {
+            let turn = used.entry(&weight.dims).or_default();
+            let places = (ROTATION_BYTES / weight.bytes().max(1)).clamp(2, 8);
+            let slot = *turn % places;
+            *turn += 1;
+            let room = end - weight.bytes().next_multiple_of(ALIGNMENT);
+            (room / (places - 1) * slot) / ALIGNMENT * ALIGNMENT
+        })
+        .collect();
+    let half_width = weights.iter().map(|weight| weight.half_width).fold(f32::INFINITY, f32::min);
+    (offsets, vec![Region { end, half_width }])
+}
+
+/// The arena's bytes: equal on every machine, without a period, neither denormal nor zero.
+pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
+    let length = usize::try_from(plan.arena_bytes).expect("an arena of at most 768 MiB, or one weight, fits memory");
+    // SAFETY: the slice is allocated zeroed, and zero is a valid `u8`.
+    let mut arena = unsafe { Arc::<[u8]>::new_zeroed_slice(length).assume_init() };
+    let mut rest = Arc::get_mut(&mut arena).expect("the arena was made here and has no other owner");
+    ask_for_huge_pages(rest);
+    let mut start = 0;
+    for region in &plan.regions {
+        let size = usize::try_from(region.end - start).expect("a region lies in the arena");
+        let (part, after) = rest.split_at_mut(size);
+        fill_region(part, start, region.half_width);
+        (rest, start) = (after, region.end);
+    }
+    arena
+}
+
+/// Numbers drawn side by side, so that compilers draw them with vector instructions; one cache line of them.
+const LANES: usize = 16;
+
+/// Writes 32-bit numbers, uniform in plus or minus `half_width`, that depend on the region's start alone.
+fn fill_region(part: &mut [u8], start: u64, half_width: f32) {
+    let mut seeds = fastrand::Rng::with_seed(start);
+    let mut state: [u32; LANES] = std::array::from_fn(|_| seeds.u32(1..));
+    let scale = 2.0 * half_width;
+    for line in part.chunks_exact_mut(LANES * 4) {
+        let mut values = [0.0_f32; LANES];
+        for (bits, value) in state.iter_mut().zip(&mut values) {
+            // Marsaglia's xorshift, "Xorshift RNGs" (2003): period 2^32 - 1, more than any arena holds.
+            *bits ^= *bits << 13;
+            *bits ^= *bits >> 17;
+            *bits ^= *bits << 5;
+            // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
+            *value = (f32::from_bits(0x3f80_0001 | (*bits >> 9)) - 1.5) * scale;
+        }
+        for (bytes, value) in line.chunks_exact_mut(4).zip(values) {
+            bytes.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+}
+
+/// Touching fresh memory in pages of 4 KiB takes several times as long as writing it; a refusal costs only that time.
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages(bytes: &mut [u8]) {
+    const PAGE: usize = 4096;
+    let skip = bytes.as_ptr().align_offset(PAGE);
+    if let Some(pages) = bytes.get_mut(skip..).filter(|pages| !pages.is_empty()) {
+        // SAFETY: the range is owned memory that starts at a page, and this advice does not change its contents.
+        unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len(), libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_huge_pages(_: &mut [u8]) {}
+
+/// Copies each weight's bytes into the model, which then stands alone (for models below the 2 GB that one may have).
+///
+/// # Panics
+/// When the arena is not that of the model's plan.
+pub fn embed(model: &mut ModelProto, arena: &[u8]) {
+    let Some(graph) = &mut model.graph else { return };
+    for tensor in graph.initializer.iter_mut().filter(|tensor| !tensor.external_data.is_empty()) {
+        let field = |key: &str| {
+            let entry = tensor.external_data.iter().find(|entry| entry.key.as_deref() == Some(key));
+            let number = entry.and_then(|entry| entry.value.as_deref()).and_then(|value| value.parse::<usize>().ok());
+            number.unwrap_or_else(|| panic!("weight `{}` has no {key}", tensor.name()))
+        };
+        let (offset, length) = (field("offset"), field("length"));
+        tensor.raw_data = Some(Bytes::copy_from_slice(&arena[offset..offset + length]));
+        tensor.external_data.clear();
+        tensor.data_location = Some(DataLocation::Default as i32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::builder::{GraphBuilder, Init};
+
+    fn graph(shapes: &[&[i64]]) -> BuiltGraph {
+        let mut b = GraphBuilder::new("test");
+        shapes.iter().for_each(|dims| {
+            b.parameter("w", dims, Init::FanIn(dims[0]));
+        });
+        b.finish()
+    }
+
+    fn places(graph: &BuiltGraph) -> Vec<(u64, u64)> {
+        let tensors = &graph.model.graph.as_ref().unwrap().initializer;
+        let number = |tensor: &crate::onnx::proto::TensorProto, i: usize| {
+            tensor.external_data[i].value.as_ref().unwrap().parse().unwrap()
+        };
+        tensors.iter().map(|tensor| (number(tensor, 1), number(tensor, 2))).collect()
+    }
+
+    #[test]
+    fn weights_that_fit_are_disjoint_and_aligned() {
+        let mut graph = graph(&[&[100, 99], &[100, 99], &[64, 128]]);
+        let plan = plan(&mut graph);
+        let places = places(&graph);
+        assert!(places.iter().all(|(offset, _)| offset % ALIGNMENT == 0));
+        assert!(places.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0));
+        assert_eq!(plan.nominal_bytes, (9900 + 9900 + 8192) * 4);
+        assert!(plan.arena_bytes >= plan.nominal_bytes);
+    }
+
+    #[test]
+    fn beyond_the_capacity_each_shape_keeps_to_a_few_offsets_inside_the_arena() {
+        let capacity = 1 << 20;
+        let shapes = vec![&[256_i64, 512][..]; 40];
+        let mut graph = graph(&shapes);
+        let plan = plan_within(&mut graph, capacity);
+        let mut offsets = places(&graph);
+        assert!(offsets.iter().all(|(offset, length)| offset + length <= capacity && offset % ALIGNMENT == 0));
+        assert_ne!(offsets[0], offsets[1], "neighbours read other bytes");
+        offsets.sort_unstable();
+        offsets.dedup();
+        assert_eq!(offsets.len(), 8);
+        assert_eq!((plan.arena_bytes, plan.nominal_bytes), (capacity, 40 * 256 * 512 * 4));
+    }
+
+    #[test]
+    fn the_filling_is_reproducible_normal_and_aperiodic() {
+        let mut graph = graph(&[&[300, 1000], &[2000, 500]]);
+        let plan = plan(&mut graph);
+        let bytes = fill(&plan);
+        assert_eq!(bytes, fill(&plan));
+        let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert!(values.iter().all(|value| value.is_normal()));
+        let (small, large) = ((3.0_f32 / 2000.0).sqrt(), (3.0_f32 / 300.0).sqrt());
+        let widest = |part: &[f32]| part.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        assert!(widest(&values[..300_000]) <= large && widest(&values[..300_000]) > 0.99 * large);
+        assert!(widest(&values[300_000..]) <= small && widest(&values[300_000..]) > 0.99 * small);
+        let mean = values[..300_000].iter().sum::<f32>() / 300_000.0;
+        assert!(mean.abs() < 0.01 * large, "{mean}");
+        let mut bits: Vec<u32> = values[..65_536].iter().map(|value| value.to_bits()).collect();
+        bits.sort_unstable();
+        bits.dedup();
+        assert!(bits.len() > 65_000, "values repeat: {} of 65536 distinct", bits.len());
+    }
+
+    #[test]
+    fn embedding_leaves_no_external_weight() {
+        let mut graph = graph(&[&[100, 99]]);
+        let plan = plan(&mut graph);
+        let arena = fill(&plan);
+        embed(&mut graph.model, &arena);
+        let tensor = &graph.model.graph.as_ref().unwrap().initializer[0];
+        assert_eq!(tensor.raw_data.as_deref(), Some(&arena[..9900 * 4]));
+        assert!(tensor.external_data.is_empty());
+    }
+}
