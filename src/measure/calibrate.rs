@@ -1,11 +1,157 @@
-//! What the profiler adds to a node, measured in this very launch on chains of nodes that do next to nothing.
+//! What the profiler costs, measured in this very launch on two chains of nodes that do next to nothing.
+//!
+//! The cost of an event has a part inside the node's reported duration (the tensors' types and shapes are spelled out
+//! and the arguments gathered before the end is taken) and a part after it (the event is stored). Only their sum can be
+//! measured: durations are truncated to microseconds, so that a node of 1.2 us always reads 1, while the time from one
+//! node's start to the next one's has no such bias, since its starts are truncated too. That sum minus the unprofiled
+//! time of a node is the cost of an event. `docs/profiler-overhead.md` has the measurements behind this.
 
+use std::fs::File;
 use std::path::Path;
 
-use crate::measure::launch::LaunchError;
-use crate::measure::result::OverheadEstimate;
-use crate::runtime::session::Engine;
+use prost::Message;
 
-pub(super) fn calibrate(_: &Engine, _threads: u32, _scratch: &Path) -> Result<OverheadEstimate, LaunchError> {
-    Ok(OverheadEstimate { base_us: 1.0, per_input_us: 0.1, per_output_us: 0.1 })
+use crate::measure::launch::{LaunchError, median, micros_of};
+use crate::measure::result::OverheadEstimate;
+use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension};
+use crate::onnx::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+use crate::profile::{NameEncoding, Tallies};
+use crate::runtime::session::{
+    BoundSession, Engine, FeedTensor, GraphLevel, Model, SessionProvider, SessionSpec, TensorData,
+};
+
+/// Nodes of a chain: enough to make what a run costs as a whole small beside what its nodes cost.
+const NODES: u16 = 128;
+
+/// Pairs of runs on each chain. All nodes of a chain are alike, so that this many runs give ten times as many samples.
+const PAIRS: usize = 12;
+
+/// Inputs of a node in the second chain.
+const MANY_INPUTS: u8 = 8;
+
+/// Shape of every tensor: rank and digits as models have them, since what is spelled out costs by its length.
+const SHAPE: [i64; 3] = [1, 16, 16];
+
+/// Cost of one event in microseconds of wall time on one chain, and of a run beyond its events.
+struct ChainCost {
+    event_us: f64,
+    run_us: f64,
+}
+
+/// Measures the cost of an event by the number of its tensors. Takes some 50 ms.
+///
+/// # Errors
+/// [`LaunchError::Calibration`] where ONNX Runtime cannot run the chains, [`LaunchError::CalibrationProfile`] where
+/// their profiles cannot be read.
+pub(super) fn calibrate(engine: &Engine, threads: u32, scratch: &Path) -> Result<OverheadEstimate, LaunchError> {
+    let single = chain_cost(engine, threads, scratch, "Relu", 1)?;
+    let many = chain_cost(engine, threads, scratch, "Max", MANY_INPUTS)?;
+    let per_tensor = ((many.event_us - single.event_us) / f64::from(MANY_INPUTS - 1)).max(0.0);
+    Ok(OverheadEstimate {
+        base_us: (single.event_us - 2.0 * per_tensor).max(0.0),
+        per_input_us: per_tensor,
+        // An output is spelled out by the same code as an input.
+        per_output_us: per_tensor,
+        per_run_us: single.run_us.max(0.0),
+        scale: 1.0,
+    })
+}
+
+fn chain_cost(
+    engine: &Engine,
+    threads: u32,
+    scratch: &Path,
+    operator: &str,
+    inputs: u8,
+) -> Result<ChainCost, LaunchError> {
+    let model = chain(operator, inputs);
+    let spec = SessionSpec {
+        model: Model::Bytes(&model),
+        external: Vec::new(),
+        // The profiler's code is the host's whatever the provider.
+        provider: SessionProvider::Cpu,
+        level: GraphLevel::Disable,
+        threads,
+    };
+    let session = BoundSession::new(engine, &spec, &[feed()]).map_err(LaunchError::Calibration)?;
+    let encoding = NameEncoding::of_version(engine.version());
+    run_chain(session, &scratch.join(format!("calibrate-{operator}")), encoding)
+}
+
+fn run_chain(mut session: BoundSession, stem: &Path, encoding: NameEncoding) -> Result<ChainCost, LaunchError> {
+    for _ in 0..4 {
+        session.run().map_err(LaunchError::Calibration)?;
+    }
+    let mut unprofiled = Vec::with_capacity(PAIRS);
+    let mut tallies = Tallies::default();
+    for pair in 0..PAIRS {
+        // The first run after a profile was read finds cold caches.
+        session.run().map_err(LaunchError::Calibration)?;
+        unprofiled.push(session.run().map(micros_of).map_err(LaunchError::Calibration)?);
+        let stem = stem.with_extension(pair.to_string());
+        let (_, path) = session.run_profiled(&stem).map_err(LaunchError::Calibration)?;
+        let file = File::open(&path).map_err(|error| LaunchError::CalibrationProfile(error.into()))?;
+        tallies.read(file, encoding).map_err(LaunchError::CalibrationProfile)?;
+        // What stays behind goes with the scratch folder.
+        let _ = std::fs::remove_file(&path);
+    }
+    let run_us = median(tallies.model_run_us());
+    let periods: Vec<f64> = tallies
+        .into_nodes()
+        .iter()
+        .filter(|node| node.gap_us.count() > 0)
+        .map(|node| node.self_us.typical() + node.gap_us.typical())
+        .collect();
+    let count = f64::from(NODES);
+    let period_us = periods.iter().sum::<f64>() / f64::from(u32::try_from(periods.len()).unwrap_or(u32::MAX)).max(1.0);
+    Ok(ChainCost { event_us: period_us - median(&unprofiled) / count, run_us: run_us - period_us * count })
+}
+
+/// A chain of equal nodes that each take the same tensor as every one of their inputs.
+fn chain(operator: &str, inputs: u8) -> Vec<u8> {
+    let value = |number: u16| format!("value_{number}");
+    let node = |number: u16| NodeProto {
+        name: Some(format!("/model/layer.{}/{operator}_{number}", number / 10)),
+        op_type: Some(operator.to_owned()),
+        input: vec![value(number); usize::from(inputs)],
+        output: vec![value(number + 1)],
+        ..NodeProto::default()
+    };
+    let graph = GraphProto {
+        name: Some("calibration".to_owned()),
+        node: (0..NODES).map(node).collect(),
+        input: vec![declared(value(0))],
+        output: vec![declared(value(NODES))],
+        ..GraphProto::default()
+    };
+    ModelProto {
+        ir_version: Some(8),
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(17) }],
+        graph: Some(graph),
+        ..ModelProto::default()
+    }
+    .encode_to_vec()
+}
+
+fn declared(name: String) -> ValueInfoProto {
+    let dimension =
+        |extent: &i64| Dimension { value: Some(dimension::Value::DimValue(*extent)), ..Dimension::default() };
+    let tensor = type_proto::Tensor {
+        elem_type: Some(1),
+        shape: Some(TensorShapeProto { dim: SHAPE.iter().map(dimension).collect() }),
+    };
+    let value = Some(type_proto::Value::TensorType(tensor));
+    ValueInfoProto { name: Some(name), r#type: Some(TypeProto { value, ..TypeProto::default() }), ..Default::default() }
+}
+
+fn feed() -> FeedTensor {
+    let count = SHAPE.iter().product::<i64>();
+    FeedTensor {
+        name: "value_0".to_owned(),
+        element: 1,
+        shape: SHAPE.to_vec(),
+        data: TensorData::Bytes((0..count).flat_map(|_| 0.5f32.to_ne_bytes()).collect()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -14,6 +14,10 @@ use crate::measure::result::{LAUNCH_SCHEMA, LaunchResult, LaunchWarning, Overhea
 use crate::profile::{NameEncoding, ProfileError, Tallies};
 use crate::runtime::session::{BoundSession, Engine, GraphLevel, SessionError, SessionProvider, SessionSpec};
 use crate::scenario::{Optimization, Provider};
+
+/// Runs shorter than this are preceded by a discarded one where a profile was read just before: filling the caches again
+/// takes a millisecond or so.
+const SETTLE_BELOW_US: f64 = 20_000.0;
 
 /// Why a launch has no result. Each message names what failed and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +47,9 @@ pub enum LaunchError {
     /// The profiler's own cost could not be measured.
     #[error("cannot measure the profiler's own cost: {0}")]
     Calibration(SessionError),
+    /// The profile of a calibration run could not be read.
+    #[error("cannot measure the profiler's own cost: {0}")]
+    CalibrationProfile(ProfileError),
     /// A profile could not be read.
     #[error("{model}: {source}")]
     Profile {
@@ -69,7 +76,7 @@ pub fn run(job: &LaunchJob) -> Result<LaunchResult, LaunchError> {
     let overhead = calibrate::calibrate(&engine, job.scenario.threads, &job.scratch_dir)?;
     let mut session = BoundSession::new(&engine, &spec(job, &prepared), &prepared.feeds)
         .map_err(|source| LaunchError::Session { model: model.clone(), source: named(source, &prepared) })?;
-    let ready_us = micros(started);
+    let ready_us = micros_of(started.elapsed());
     let encoding = NameEncoding::of_version(engine.version());
     let runs = Runs::make(&mut session, &job.plan, &job.scratch_dir, encoding).map_err(|error| error.of(&model))?;
     drop(session);
@@ -112,6 +119,8 @@ pub(super) struct Runs {
     pub(super) tallies: Tallies,
     pub(super) warmup_runs: u32,
     pub(super) cut_short: bool,
+    /// True after a profile was read: caches hold that work instead of the model's.
+    disturbed: bool,
 }
 
 /// A failure that does not know yet of which model.
@@ -147,6 +156,7 @@ impl Runs {
             tallies: Tallies::default(),
             warmup_runs: plan.warmup_runs,
             cut_short: false,
+            disturbed: false,
         };
         let started = Instant::now();
         for pair in 0..plan.max_iterations {
@@ -167,13 +177,25 @@ impl Runs {
     }
 
     fn unprofiled(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
+        self.settle(session)?;
         let elapsed = session.run().map_err(RunsError::Session)?;
-        self.unprofiled_us.push(elapsed.as_secs_f64() * 1e6);
+        self.unprofiled_us.push(micros_of(elapsed));
+        Ok(())
+    }
+
+    /// A run that is discarded, where what came before would show in the next one.
+    fn settle(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
+        let short = self.unprofiled_us.last().is_none_or(|latency| *latency < SETTLE_BELOW_US);
+        if std::mem::take(&mut self.disturbed) && short {
+            session.run().map_err(RunsError::Session)?;
+        }
         Ok(())
     }
 
     fn profiled(&mut self, session: &mut BoundSession, stem: &Path, encoding: NameEncoding) -> Result<(), RunsError> {
+        self.settle(session)?;
         let (_, path) = session.run_profiled(stem).map_err(RunsError::Session)?;
+        self.disturbed = true;
         let file = File::open(&path).map_err(|error| RunsError::Profile(error.into()))?;
         self.tallies.read(file, encoding).map_err(RunsError::Profile)?;
         // A profile that stays behind costs disk until the scratch folder goes; that is no reason to fail.
@@ -193,7 +215,7 @@ fn assemble(
     let profiled_us = runs.tallies.model_run_us().to_vec();
     let latency_us = median(&runs.unprofiled_us);
     let truncated = runs.tallies.truncated() || runs.tallies.strays() > 0;
-    let nodes = correct::records(runs.tallies, &overhead, prepared);
+    let (overhead, nodes) = correct::correct(runs.tallies, overhead, &runs.unprofiled_us, prepared);
     let mut result = LaunchResult {
         schema: LAUNCH_SCHEMA,
         onnxruntime: engine.version().to_owned(),
@@ -235,8 +257,9 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn micros(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e6
+/// Microseconds of a duration.
+pub(super) fn micros_of(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
 }
 
 /// Largest resident set of this process so far.

@@ -34,15 +34,20 @@ pub struct LaunchResult {
     pub warnings: Vec<LaunchWarning>,
 }
 
-/// The profiler's own cost inside one node event: `base + inputs * per_input + outputs * per_output`, in microseconds.
+/// What the profiler costs: a node event takes `(base + inputs * per_input + outputs * per_output) * scale` microseconds
+/// of wall time, partly inside the node's reported duration and partly before the next node starts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OverheadEstimate {
-    /// Cost of an event whatever its node.
+    /// Cost of an event whatever its node, measured on a chain of trivial nodes.
     pub base_us: f64,
     /// Added by each input tensor described in the event.
     pub per_input_us: f64,
     /// Added by each output tensor described in the event.
     pub per_output_us: f64,
+    /// Cost of profiling a run beyond that of its events.
+    pub per_run_us: f64,
+    /// Cost in the measured session relative to the chain: caches that the model fills make the profiler slower.
+    pub scale: f64,
 }
 
 /// One node of the executed graph with its time per run.

@@ -29,6 +29,34 @@ impl Distribution {
         self.count
     }
 
+    /// Mean of the observations that are not far above the middle one: those beyond half again the median and 4 us more
+    /// were hit by something else. Unlike a median or a mean between quantiles it keeps the resolution below one unit of
+    /// integers truncated from a clock, however narrow they lie. 0 without observations.
+    pub fn typical(&self) -> f64 {
+        let limit = 1.5 * self.median() + 4.0;
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (edge, (observations, bin_sum)) in &self.bins {
+            if *edge as f64 > limit {
+                break;
+            }
+            sum += *bin_sum as f64;
+            count += to_f64(*observations);
+        }
+        if count > 0.0 { sum / count } else { 0.0 }
+    }
+
+    /// The middle observation, as exactly as its bin tells; 0 without observations.
+    pub fn median(&self) -> f64 {
+        let mut before = 0;
+        for (observations, bin_sum) in self.bins.values() {
+            before += observations;
+            if before * 2 > self.count {
+                return *bin_sum as f64 / to_f64(*observations);
+            }
+        }
+        0.0
+    }
+
     /// Mean of the observations between two quantiles (0 to 1), those at an edge weighted by the part inside. Of
     /// integers truncated from a clock this keeps the resolution below one unit, which a median loses. 0 without
     /// observations.

@@ -46,6 +46,8 @@ pub struct Nested {
     pub duration_us: i64,
     /// Duration without its children's, in microseconds; never negative.
     pub self_us: i64,
+    /// From its end until the next execution inside the same parent begins, in microseconds; `None` for the last one.
+    pub gap_us: Option<i64>,
     /// True where it lies so close to the edge of an operator with subgraphs that it could as well be on the other side.
     pub uncertain: bool,
 }
@@ -60,6 +62,8 @@ pub fn nest(intervals: &mut [Interval]) -> Vec<Nested> {
     let mut open: Vec<usize> = Vec::new();
     for interval in intervals.iter() {
         let mut uncertain = false;
+        // The last one that ends here is the preceding execution inside the same parent.
+        let mut preceding = None;
         while let Some(&candidate) = open.last() {
             // `nested` and `intervals` run in step.
             let (Some(outer), Some(tally)) = (intervals.get(candidate), nested.get(candidate)) else { break };
@@ -68,7 +72,12 @@ pub fn nest(intervals: &mut [Interval]) -> Vec<Nested> {
                 break;
             }
             uncertain |= outer.runs_subgraphs && interval.end() <= outer.end().saturating_add(1);
-            open.pop();
+            preceding = open.pop();
+        }
+        if let Some((before, row)) = preceding.and_then(|at| Some((intervals.get(at)?, nested.get_mut(at)?)))
+            && before.thread == interval.thread
+        {
+            row.gap_us = Some(interval.start_us.saturating_sub(before.end()).max(0));
         }
         let parent = open.last().copied();
         let depth = parent.and_then(|parent| nested.get_mut(parent)).map_or(0, |outer| {
@@ -84,6 +93,7 @@ pub fn nest(intervals: &mut [Interval]) -> Vec<Nested> {
             children: 0,
             duration_us: interval.duration(),
             self_us: interval.duration(),
+            gap_us: None,
             uncertain,
         });
     }

@@ -34,6 +34,8 @@ pub struct NodeTally {
     pub children: Distribution,
     /// Self time in a run in microseconds, over runs.
     pub self_us: Distribution,
+    /// From the end of an execution until the next one beside it begins, in microseconds, over executions.
+    pub gap_us: Distribution,
 }
 
 /// Folds any number of profiles of one session, each with one run or many.
@@ -80,6 +82,7 @@ struct Place {
     executions: Distribution,
     children: Distribution,
     self_us: Distribution,
+    gap_us: Distribution,
     this_run: RunSums,
 }
 
@@ -174,6 +177,7 @@ impl Tallies {
                         executions: place.executions,
                         children: place.children,
                         self_us: place.self_us,
+                        gap_us: place.gap_us,
                     },
                 ))
             })
@@ -237,6 +241,9 @@ impl Tallies {
                 place.this_run.executions += 1;
                 place.this_run.children += i64::from(row.children);
                 place.this_run.self_us += row.self_us;
+                if let Some(gap_us) = row.gap_us {
+                    place.gap_us.add(gap_us);
+                }
             }
         }
         for place in &mut self.places {
