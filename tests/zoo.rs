@@ -259,7 +259,8 @@ fn environment() -> &'static Environment {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
         let library = onnxruntime_library();
-        ort::init_from(&library).expect(&library.display().to_string()).with_name("zoo").build().unwrap()
+        let environment = ort::init_from(&library).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
+        environment.with_name("zoo").build().unwrap()
     })
 }
 
