@@ -3,10 +3,13 @@
 //! Data flows one way: config -> scenarios -> model -> launches -> samples -> summary -> comparison -> verdict ->
 //! report. No stage imports a later one.
 
+pub mod atomic_file;
 pub mod baseline;
+pub mod cli;
 pub mod command;
 pub mod compare;
 pub mod config;
+pub mod machine;
 pub mod measure;
 pub mod onnx;
 pub mod profile;

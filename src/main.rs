@@ -1,3 +1,7 @@
-//! The `cargo nongemm` binary.
+//! The `cargo nongemm` binary: calls the library, maps the outcome to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nongemm::command::main(std::env::args_os()).into()
+}

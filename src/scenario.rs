@@ -3,11 +3,15 @@
 //! A scenario is model x execution provider x precision x optimization level x batch x sequence or image size x
 //! threads. This module knows nothing of how a scenario is run.
 
+mod expand;
+
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::expand::{Overrides, PlanError, Planned, expand, idle_budgets};
+pub use crate::config::dimension::{ImageSize, Optimization, Precision, Provider};
 
 /// One point of the measured matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,34 @@ pub struct Scenario {
     pub image: Option<ImageSize>,
     /// Intra-operator threads.
     pub threads: u32,
+}
+
+impl Scenario {
+    /// The canonical id: model, `@`, provider, precision, optimization, then `b`atch, `s`equence and `i`mage where the
+    /// scenario has them, and `t`hreads.
+    pub fn id(&self) -> ScenarioId {
+        let mut id = format!(
+            "{}@{}-{}-{}",
+            self.model.name(),
+            self.provider.name(),
+            self.precision.name(),
+            self.optimization.name()
+        );
+        let sizes = [
+            ("b", self.batch.map(|n| n.to_string())),
+            ("s", self.sequence.map(|n| n.to_string())),
+            ("i", self.image.map(|size| size.to_string())),
+            ("t", Some(self.threads.to_string())),
+        ];
+        for (letter, size) in sizes {
+            if let Some(size) = size {
+                id.push('-');
+                id.push_str(letter);
+                id.push_str(&size);
+            }
+        }
+        ScenarioId(id)
+    }
 }
 
 /// Where a scenario's model comes from.
@@ -54,95 +86,6 @@ impl ModelRef {
         match self {
             ModelRef::Zoo { name } | ModelRef::File { name, .. } => name,
         }
-    }
-}
-
-/// An ONNX Runtime execution provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Provider {
-    /// CPUExecutionProvider.
-    Cpu,
-    /// CUDAExecutionProvider.
-    Cuda,
-}
-
-impl Provider {
-    /// ONNX Runtime's own name, as it stands in profile events.
-    pub fn onnxruntime_name(self) -> &'static str {
-        match self {
-            Provider::Cpu => "CPUExecutionProvider",
-            Provider::Cuda => "CUDAExecutionProvider",
-        }
-    }
-}
-
-/// Number format of a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// A zoo model in 32-bit floating point; for a user's file, the types that the file declares.
-    Fp32,
-}
-
-/// ONNX Runtime's graph optimization level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimization {
-    /// `ORT_DISABLE_ALL`: the graph as it is in the file.
-    Disable,
-    /// `ORT_ENABLE_BASIC`.
-    Basic,
-    /// `ORT_ENABLE_EXTENDED`.
-    Extended,
-    /// `ORT_ENABLE_ALL`: what deployments run.
-    All,
-}
-
-/// Height and width of an image input, in pixels. Written `224` when square, else `800x1066`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct ImageSize {
-    /// Rows.
-    pub height: u32,
-    /// Columns.
-    pub width: u32,
-}
-
-impl fmt::Display for ImageSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.height == self.width {
-            write!(f, "{}", self.height)
-        } else {
-            write!(f, "{}x{}", self.height, self.width)
-        }
-    }
-}
-
-impl From<ImageSize> for String {
-    fn from(size: ImageSize) -> String {
-        size.to_string()
-    }
-}
-
-impl FromStr for ImageSize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (height, width) = text.split_once('x').unwrap_or((text, text));
-        let pixels = |part: &str| match part.parse::<u32>() {
-            Ok(n) if n > 0 => Ok(n),
-            _ => Err(format!("`{text}` is not an image size; write `224` or `800x1066` (height x width)")),
-        };
-        Ok(ImageSize { height: pixels(height)?, width: pixels(width)? })
-    }
-}
-
-impl TryFrom<String> for ImageSize {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 

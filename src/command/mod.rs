@@ -1,1 +1,263 @@
-//! The verbs: where stages meet.
+//! The verbs: where stages meet. Nothing imports this module but the binary.
+
+pub mod accept;
+pub mod check;
+pub mod doctor;
+pub mod explain;
+pub mod init;
+mod launch;
+pub mod list;
+mod outputs;
+mod replay;
+mod results;
+pub mod run;
+mod status;
+mod suite;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::cli::{Cli, ColorWhen, GlobalArgs, MessageFormat, Verb};
+use crate::cli::{DimensionArgs, ListArgs, Listing as ListingArg};
+use crate::config::{self, Config, ConfigError};
+use crate::measure::supervise::{Interrupt, LaunchFailure};
+use crate::runtime::{self, Library, LocateOptions};
+use crate::scenario::PlanError;
+use crate::verdict::FindingCode;
+
+use status::Status;
+
+/// How the program ends. The numbers are documented and do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; the gate is green.
+    Pass,
+    /// The command line or a selection is wrong.
+    Usage,
+    /// Nothing was measured, and that is never a pass.
+    NothingMeasured,
+    /// The gate is red.
+    GateFailed,
+    /// It could not be completed: bad input, or something could not be measured.
+    Incomplete,
+    /// Ctrl-C or a termination signal.
+    Interrupted,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Pass => 0,
+            Exit::Usage => 2,
+            Exit::NothingMeasured => 4,
+            Exit::GateFailed => 100,
+            Exit::Incomplete => 101,
+            Exit::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// What the verbs share: the global options and the two streams.
+pub struct Terminal {
+    /// Options that every verb takes.
+    pub global: GlobalArgs,
+    /// Data goes here.
+    pub out: Box<dyn Write>,
+    /// Status lines and progress go here.
+    pub status: Status,
+    /// Columns of the terminal, 100 where standard output is none.
+    pub width: usize,
+    /// Raised by Ctrl-C.
+    pub interrupt: Interrupt,
+}
+
+impl Terminal {
+    fn new(global: GlobalArgs) -> Terminal {
+        let choice = match global.color {
+            ColorWhen::Auto => anstream::ColorChoice::Auto,
+            ColorWhen::Always => anstream::ColorChoice::Always,
+            ColorWhen::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        let interrupt = Interrupt::default();
+        let raised = interrupt.clone();
+        // Without a handler Ctrl-C still ends the program, and the launch sees its pipe close.
+        let _ = ctrlc::set_handler(move || raised.raise());
+        Terminal {
+            out: Box::new(anstream::AutoStream::auto(io::stdout())),
+            status: Status::new(global.quiet),
+            width: terminal_width(),
+            interrupt,
+            global,
+        }
+    }
+
+    /// True where standard output is to be one JSON document.
+    pub fn json(&self) -> bool {
+        self.global.message_format == MessageFormat::Json
+    }
+
+    /// The configuration that holds here.
+    fn config(&self) -> anyhow::Result<Config> {
+        let request = config::Request {
+            cwd: current_directory()?,
+            config: self.global.config.clone(),
+            manifest_path: self.global.manifest_path.clone(),
+            package: self.global.package.clone(),
+        };
+        Ok(config::load(&request, &suite::zoo_entries())?)
+    }
+
+    fn locate_options(&self) -> LocateOptions {
+        LocateOptions::from_environment(self.global.onnxruntime.clone(), self.global.offline)
+    }
+
+    /// ONNX Runtime, installed if need be.
+    fn library(&mut self) -> anyhow::Result<Library> {
+        let options = self.locate_options();
+        let status = &mut self.status;
+        Ok(runtime::locate(&options, &mut |event| status.say("Runtime", &event.to_string()))?)
+    }
+}
+
+/// Runs the program: arguments as the system passes them, streams of this process.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::parse_arguments(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, for standard output. A closed stream leaves nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Pass };
+        }
+    };
+    if let Verb::Launch { result } = &cli.verb {
+        return launch::serve(result);
+    }
+    let mut terminal = Terminal::new(cli.global);
+    match dispatch(cli.verb, &mut terminal).and_then(|exit| terminal.out.flush().map(|()| exit).map_err(Into::into)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            terminal.status.end_progress();
+            exit_of(&error, &mut terminal.status)
+        }
+    }
+}
+
+fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Run(arguments) => run::run(terminal, &arguments),
+        Verb::Check(arguments) => check::check(terminal, &arguments),
+        Verb::Accept(arguments) => accept::accept(terminal, &arguments),
+        Verb::List(arguments) => list(terminal, &arguments),
+        Verb::Explain { what } => explain(terminal, &what),
+        Verb::Export(_) => anyhow::bail!("not yet"),
+        Verb::Report(arguments) => replay::report(terminal, &arguments),
+        Verb::Doctor => doctor(terminal),
+        Verb::Init { force } => init(terminal, force),
+        Verb::Launch { result } => Ok(launch::serve(&result)),
+    }
+}
+
+fn list(terminal: &mut Terminal, arguments: &ListArgs) -> anyhow::Result<Exit> {
+    let listing = match arguments.what {
+        ListingArg::Operators => list::Listing::operators(None),
+        ListingArg::Groups => list::Listing::groups(),
+        ListingArg::Models => {
+            let config = terminal.config()?;
+            let suite = suite::plan(&config, &[], &DimensionArgs::default())?;
+            list::Listing::models(&config, &suite::zoo_entries(), &suite)
+        }
+        ListingArg::Scenarios => return show_plan(terminal, &arguments.selection, &arguments.dimensions),
+    };
+    show_listing(terminal, &listing)
+}
+
+/// What would be measured.
+fn show_plan(terminal: &mut Terminal, selection: &[String], dimensions: &DimensionArgs) -> anyhow::Result<Exit> {
+    let planned = suite::plan(&terminal.config()?, selection, dimensions)?;
+    show_listing(terminal, &list::Listing::Scenarios(planned))
+}
+
+fn show_listing(terminal: &mut Terminal, listing: &list::Listing) -> anyhow::Result<Exit> {
+    if terminal.json() {
+        listing.write_json(&mut terminal.out)?
+    } else {
+        listing.write_text(&mut terminal.out)?
+    }
+    Ok(Exit::Pass)
+}
+
+fn explain(terminal: &mut Terminal, what: &str) -> anyhow::Result<Exit> {
+    let codes: Vec<explain::CodeText<'_>> = FindingCode::all()
+        .map(|code| explain::CodeText { code: code.as_str(), description: code.describe() })
+        .collect();
+    let explanation = explain::explain(what, &codes)?;
+    if terminal.json() {
+        explanation.write_json(&mut terminal.out)?;
+    } else {
+        explanation.write_text(&mut terminal.out)?;
+    }
+    Ok(Exit::Pass)
+}
+
+/// Always 0 where the machine could be described, whatever it is like: `doctor` informs, `check` judges.
+fn doctor(terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let threads = terminal.config().ok().and_then(|config| config.suite.threads.iter().copied().max()).unwrap_or(1);
+    let options = terminal.locate_options();
+    let status = &mut terminal.status;
+    let doctor = doctor::gather(&options, threads, &mut |event| status.say("Runtime", &event.to_string()));
+    if terminal.json() {
+        doctor::render_json(&doctor, &mut terminal.out)?;
+    } else {
+        doctor::render(&doctor, &mut terminal.out)?;
+    }
+    Ok(if matches!(doctor.runtime, doctor::RuntimeState::Missing { .. }) { Exit::Incomplete } else { Exit::Pass })
+}
+
+fn init(terminal: &mut Terminal, force: bool) -> anyhow::Result<Exit> {
+    let path = init::init(&current_directory()?, force)?;
+    terminal.status.say("Wrote", &path.display().to_string());
+    Ok(Exit::Pass)
+}
+
+fn current_directory() -> anyhow::Result<PathBuf> {
+    std::env::current_dir().context("the current directory cannot be told")
+}
+
+/// Says why a verb ended, and chooses the exit code by what kind of error it was.
+fn exit_of(error: &anyhow::Error, status: &mut Status) -> Exit {
+    if let Some(LaunchFailure::Interrupted) = error.downcast_ref() {
+        status.warn("interrupted; results of finished scenarios are kept");
+        return Exit::Interrupted;
+    }
+    // Who reads us has gone (`| head`): not an error worth words.
+    if error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe) {
+        return Exit::Incomplete;
+    }
+    match error.downcast_ref::<ConfigError>() {
+        Some(config) => status.error(&config.render(status.colored())),
+        None => status.error(&format!("{error:#}")),
+    }
+    let asked_wrongly = error.is::<PlanError>() || error.is::<explain::UnknownTopic>();
+    if asked_wrongly { Exit::Usage } else { Exit::Incomplete }
+}
+
+fn terminal_width() -> usize {
+    terminal_size::terminal_size_of(io::stdout()).map_or(100, |(terminal_size::Width(columns), _)| columns.into())
+}
+
+/// Where the program keeps what a run leaves: beside the baselines, hidden from git.
+pub(crate) fn state_directory(config: &Config) -> PathBuf {
+    config.baselines.with_file_name(".nongemm")
+}

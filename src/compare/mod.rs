@@ -1,8 +1,17 @@
 //! Two summaries -> structural differences and timing differences, kept apart. Pure: no I/O, no judgement.
+//!
+//! Each side is a [`crate::summary::Side`], which a summary and a baseline alike can give.
+
+mod factor;
+mod structure;
 
 use serde::{Deserialize, Serialize};
 
-use crate::summary::OperatorKey;
+use crate::summary::{Field, OperatorKey, Side, SideOperator};
+
+/// The relative spread assumed for an operator that was measured in one launch on either side: twice what launches of
+/// 20 iterations show on a busy machine, so that a single pair of launches can only show what is large.
+pub const UNKNOWN_SPREAD: f64 = 0.10;
 
 /// How the head (measured now) differs from the base (a baseline, or the other side).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,7 +66,7 @@ pub enum StructuralDifference {
         /// Now.
         head: u32,
     },
-    /// The same executions on another provider.
+    /// As many executions as before over all providers, but not on the same ones.
     Moved {
         /// Which.
         key: OperatorKey,
@@ -65,9 +74,21 @@ pub enum StructuralDifference {
         from: String,
         /// Now.
         to: String,
-        /// How often, in one run.
+        /// How many of them moved, in one run.
         executions: u32,
     },
+}
+
+impl StructuralDifference {
+    /// The operator that differs.
+    pub fn key(&self) -> &OperatorKey {
+        match self {
+            StructuralDifference::Appeared { key, .. }
+            | StructuralDifference::Vanished { key, .. }
+            | StructuralDifference::Count { key, .. }
+            | StructuralDifference::Moved { key, .. } => key,
+        }
+    }
 }
 
 /// One field of the machine class that differs.
@@ -96,9 +117,12 @@ pub struct OperatorChange {
     pub base_share: f64,
     /// Share now, 0 to 1.
     pub head_share: f64,
-    /// (head/base) / machine factor; `None` without a machine factor or with a zero base.
+    /// (head/base) / machine factor; `None` without a machine factor or with a zero time.
     pub normalized_ratio: Option<f64>,
-    /// Relative spread between launches, base and head together: 1.4826 * MAD / median, the larger of the two.
+    /// Relative spread between launches, base and head together: the larger of the two sides'
+    /// [`crate::summary::Sample::relative_spread`], after what all operators of a launch have in common is divided
+    /// out, and no less than is typical of the operators that tell the machine factor (a few launches can agree by
+    /// chance; their neighbours say how much they ought to). [`UNKNOWN_SPREAD`] where neither side has two launches.
     pub spread: f64,
 }
 
@@ -112,3 +136,45 @@ pub struct Cause {
     /// Now.
     pub head: String,
 }
+
+/// Compares two sides of the same scenario. Everything is a fact about the two; whether it matters is not said here.
+pub fn compare(base: &Side, head: &Side) -> Comparison {
+    let common = pairs(base, head);
+    let factor = factor::MachineFactor::of(&common);
+    let mut operators: Vec<OperatorChange> = common.iter().map(|(base, head)| factor.change(base, head)).collect();
+    operators.sort_by(|a, b| b.head_us.total_cmp(&a.head_us));
+    Comparison {
+        structure: structure::differences(&base.operators, &head.operators),
+        fingerprint: differing(&base.machine, &head.machine)
+            .map(|(field, base, head)| FingerprintDifference { field, base, head })
+            .collect(),
+        machine_factor: factor.value(),
+        operators,
+        base_latency_us: base.latency_us.median(),
+        head_latency_us: head.latency_us.median(),
+        causes: differing(&base.facts, &head.facts).map(|(what, base, head)| Cause { what, base, head }).collect(),
+    }
+}
+
+/// The operators that stand on both sides, on the same provider.
+fn pairs<'a>(base: &'a Side, head: &'a Side) -> Vec<(&'a SideOperator, &'a SideOperator)> {
+    let same = |a: &SideOperator, b: &SideOperator| a.key == b.key && a.provider == b.provider;
+    head.operators
+        .iter()
+        .filter_map(|head| base.operators.iter().find(|base| same(base, head)).map(|base| (base, head)))
+        .collect()
+}
+
+/// The names whose values differ, with both values; `none` for a field that one side lacks.
+fn differing(base: &[Field], head: &[Field]) -> impl Iterator<Item = (String, String, String)> {
+    let value = |fields: &[Field], name: &str| {
+        fields.iter().find(|field| field.name == name).map_or("none".to_owned(), |field| field.value.clone())
+    };
+    let only_head = head.iter().filter(|field| base.iter().all(|other| other.name != field.name));
+    let names: Vec<&str> = base.iter().chain(only_head).map(|field| field.name.as_str()).collect();
+    let all: Vec<_> = names.iter().map(|name| ((*name).to_owned(), value(base, name), value(head, name))).collect();
+    all.into_iter().filter(|(_, base, head)| base != head)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

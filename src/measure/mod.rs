@@ -1,3 +1,10 @@
 //! The launch: one child process, one session, warm-up, then unprofiled and profiled runs in alternation.
 
+mod calibrate;
+mod correct;
+pub mod inputs;
+pub mod job;
+pub mod launch;
+mod prepare;
 pub mod result;
+pub mod supervise;

@@ -97,3 +97,19 @@ pub enum LaunchWarning {
         runs: u32,
     },
 }
+
+/// How a child process answers: with figures, or with the reason why it has none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub enum LaunchAnswer {
+    /// The launch ran to its end.
+    Measured {
+        /// What it measured.
+        result: Box<LaunchResult>,
+    },
+    /// The job cannot be done.
+    Refused {
+        /// Why, and the remedy.
+        message: String,
+    },
+}

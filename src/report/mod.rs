@@ -1,14 +1,22 @@
 //! The report: the sole input of every renderer, saved as JSON and replayable.
 
+pub mod document;
+pub mod figures;
+#[cfg(test)]
+mod fixtures;
 pub mod render;
+pub mod standing;
+pub mod wording;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::compare::{Cause, Comparison, FingerprintDifference, OperatorChange, StructuralDifference};
+pub use crate::measure::result::LaunchWarning;
 pub use crate::scenario::{Scenario, ScenarioId};
-pub use crate::summary::{OperatorKey, OperatorSummary, Sample, ShapeClass, Summary};
+pub use crate::summary::{GroupSummary, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator};
 pub use crate::taxonomy::Group;
-pub use crate::verdict::{Finding, FindingCode, Severity};
+pub use crate::verdict::{Finding, FindingCode, Outcome, Severity};
+pub use document::ReportError;
 
 /// Version of the JSON document.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -72,18 +80,4 @@ pub enum ScenarioResult {
         /// Last lines of the child's stderr, if any.
         log: Vec<String>,
     },
-}
-
-/// What a whole run comes to; decides the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Everything was measured, nothing failed the gate. Exit code 0.
-    Pass,
-    /// A finding failed the gate. Exit code 100.
-    GateFailed,
-    /// Something could not be measured. Exit code 101.
-    Incomplete,
-    /// Nothing was measured. Exit code 4.
-    NothingMeasured,
 }

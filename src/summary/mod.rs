@@ -2,6 +2,20 @@
 //!
 //! The launch is the unit of replication: each figure here is a sample with one value a launch.
 
+mod groups;
+mod side;
+mod statistics;
+mod summarize;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use groups::GroupSummary;
+pub use side::{Field, Side, SideOperator};
+pub use statistics::median;
+pub use summarize::{SummaryError, summarize};
+
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::measure::result::LaunchWarning;
@@ -38,8 +52,22 @@ pub struct Summary {
     pub peak_rss_bytes: Option<u64>,
     /// Operators by descending median time.
     pub operators: Vec<OperatorSummary>,
-    /// What the launches warned of, without repeats.
+    /// What the launches warned of: one of each kind, the worst.
     pub warnings: Vec<LaunchWarning>,
+    /// Operators that did not run equally often in every launch; empty for a graph whose structure is fixed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsteady: Vec<UnsteadyOperator>,
+}
+
+/// An operator whose executions differ between launches of one scenario, as data-dependent control flow makes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnsteadyOperator {
+    /// Which.
+    pub key: OperatorKey,
+    /// Where it runs.
+    pub provider: String,
+    /// Executions in one run, a value per launch; 0 where it did not run.
+    pub executions: Vec<u32>,
 }
 
 /// All nodes of one operator on one provider.
@@ -80,3 +108,9 @@ pub struct ShapeClass {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OperatorKey(pub String);
+
+impl fmt::Display for OperatorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

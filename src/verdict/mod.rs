@@ -1,6 +1,26 @@
 //! Comparison + policy -> findings with stable codes. All threshold arithmetic of the product is here, and it is pure.
+//!
+//! What move makes the gate red? `threshold` holds the rule for one operator, `judge` puts the rules together,
+//! `confirm` says which findings a second measurement must repeat, `outcome` what a whole run comes to.
+
+mod code;
+mod confirm;
+mod judge;
+mod outcome;
+mod policy;
+#[cfg(test)]
+mod tests;
+mod threshold;
+mod words;
 
 use serde::{Deserialize, Serialize};
+
+pub use code::{FindingCode, UnknownCode};
+pub use confirm::{confirm, needs_confirmation};
+pub use judge::{inspect, judge};
+pub use outcome::{Counts, Outcome, outcome};
+pub use policy::{Budget, Policy};
+pub use threshold::{Movement, movement, smallest_detectable_effect};
 
 use crate::scenario::ScenarioId;
 use crate::summary::OperatorKey;
@@ -32,28 +52,4 @@ pub enum Severity {
     Warning,
     /// Fails the gate.
     Error,
-}
-
-/// Stable codes of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingCode {
-    /// An operator's normalized time grew beyond its threshold.
-    OperatorRegressed,
-    /// An operator's normalized time shrank beyond its threshold.
-    OperatorImproved,
-    /// Operators, counts or placement differ from the baseline.
-    StructureChanged,
-    /// A budget of the configuration is exceeded.
-    BudgetExceeded,
-    /// There is no baseline for the scenario.
-    NoBaseline,
-    /// The baseline holds for another machine class: times are shown, never judged.
-    FingerprintDiffers,
-    /// An operator that the taxonomy does not know.
-    UnknownOperator,
-    /// The launches of the scenario vary too much to judge times.
-    Unstable,
-    /// The scenario could not be measured.
-    NotMeasured,
 }

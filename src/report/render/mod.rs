@@ -1,1 +1,10 @@
 //! Renderings of a [`Report`](crate::report::Report); each imports the report alone and writes into a given writer.
+
+pub mod bar;
+pub mod json;
+pub mod markdown;
+pub mod number;
+pub mod table;
+pub mod terminal;
+pub mod text;
+pub mod trace;

@@ -1,0 +1,283 @@
+//! The file as a whole: layout, round trip, every way to be wrong, and the store.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::fingerprint::tests::here;
+use super::*;
+use crate::scenario::{Provider, ScenarioId};
+use crate::summary::testing::{Noise, Op, bert, id, launch, launches, op, summary_of};
+use crate::summary::{OperatorKey, Sample};
+
+const FOLDER: &str = "baselines/linux-x86_64-avx512-cpu";
+
+fn facts() -> Facts {
+    Facts { tool: "0.1.0".into(), cpu: "Example CPU \"9\"".into(), date: "2026-11-23".into() }
+}
+
+fn document() -> Document {
+    let measured = launches(&bert(), 3, 0.02, 0.02, &mut Noise::seeded(1));
+    Document::from_summary(&summary_of(&measured), here(), facts())
+}
+
+fn path() -> std::path::PathBuf {
+    Path::new(FOLDER).join(format!("{}.toml", id()))
+}
+
+/// The complaint about a text, as a user reads it.
+fn complaint(text: &str) -> String {
+    parse(&path(), text).unwrap_err().to_string()
+}
+
+/// The complaint about the sample text after one replacement, and the line of that replacement.
+fn complaint_after(from: &str, to: &str) -> (String, usize) {
+    let text = document().to_toml();
+    let at = text.find(from).unwrap_or_else(|| panic!("`{from}` is not in\n{text}"));
+    let line = text[..at].lines().count().max(1);
+    let line = if text[..at].ends_with('\n') { line + 1 } else { line };
+    (complaint(&text.replacen(from, to, 1)), line)
+}
+
+#[track_caller]
+fn assert_complaint(from: &str, to: &str, expected: &[&str]) {
+    let (message, line) = complaint_after(from, to);
+    let place = format!("{}:{line}: ", path().display());
+    assert!(message.starts_with(&place), "expected `{place}` in front of: {message}");
+    for part in expected.iter().chain(&["cargo nongemm accept bert-base@cpu-fp32-all-b1-s128-t1"]) {
+        assert!(message.contains(part), "`{part}` is missing from: {message}");
+    }
+}
+
+#[test]
+fn the_file_reads_well() {
+    let two = [op("MatMul", 96, 41_234.567), op("Add", 25, 1_900.04)];
+    let moved = Op { provider: "CUDAExecutionProvider", ..op("Add", 1, 12.0) };
+    let measured =
+        [launch(&[two[0].clone(), two[1].clone(), moved.clone()]), launch(&[two[0].clone(), two[1].clone(), moved])];
+    let document = Document::from_summary(&summary_of(&measured), here(), facts());
+    let expected = r#"# Written by `cargo nongemm accept`, compared by `cargo nongemm check`. Times are microseconds per run, each the
+# median over launches with the value of every launch beside it; shares are of the sum of all self times.
+schema = 1
+scenario = "bert-base@cpu-fp32-all-b1-s128-t1"
+
+[machine]
+os = "linux"
+arch = "x86_64"
+instruction-set = "avx512"
+provider = "cpu"
+
+[recorded]
+tool = "0.1.0"
+onnxruntime = "1.31.1"
+model-sha256 = "abababababababababababababababababababababababababababababababab"
+cpu = "Example CPU \"9\""
+date = "2026-11-23"
+launches = 2
+iterations = 40
+executions = 122
+
+[latency]
+median-us = 43580
+spread = 0
+launches-us = [43580, 43580]
+
+[operators]
+"ai.onnx:Add" = { executions = 25, self-us = 1900, share = 0.04404, launches-us = [1900, 1900] }
+"ai.onnx:Add@CUDAExecutionProvider" = { executions = 1, self-us = 12, share = 0.0002781, launches-us = [12, 12] }
+"ai.onnx:MatMul" = { executions = 96, self-us = 41230, share = 0.9557, launches-us = [41230, 41230] }
+"#;
+    assert_eq!(document.to_toml(), expected);
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let text = document().to_toml();
+    let read = parse(&path(), &text).unwrap();
+    assert_eq!(read, document());
+    assert_eq!(read.to_toml(), text);
+}
+
+#[test]
+fn operators_that_most_launches_skip_are_no_part_of_a_baseline() {
+    let plain = [op("MatMul", 1, 10.0)];
+    let with = [op("MatMul", 1, 10.0), op("NonZero", 1, 1.0)];
+    let summary = summary_of(&[launch(&plain), launch(&plain), launch(&with)]);
+    let document = Document::from_summary(&summary, here(), facts());
+    assert_eq!(document.operators.len(), 1);
+    assert!(parse(&path(), &document.to_toml()).is_ok());
+}
+
+#[test]
+fn another_schema_is_named_with_what_was_wanted() {
+    assert_complaint("schema = 1", "schema = 0", &["baseline schema is 0", "reads and writes 1"]);
+    assert_complaint("schema = 1", "schema = 7", &["baseline schema is 7", "update cargo-nongemm"]);
+    // Whatever else a later schema brings, its version is the first thing said.
+    let text = document().to_toml().replace("schema = 1", "schema = 2").replace("[latency]", "[latencies]");
+    assert!(complaint(&text).contains("baseline schema is 2"), "{}", complaint(&text));
+}
+
+#[test]
+fn bad_numbers_are_named_with_their_line() {
+    let text = document().to_toml();
+    let softmax = text.lines().find(|line| line.contains("Softmax")).unwrap();
+    let median = softmax.split("self-us = ").nth(1).unwrap().split(',').next().unwrap();
+    let good = format!("{median}, share");
+    assert_complaint(&good, "nan, share", &["`ai.onnx:Softmax`: self-us is NaN"]);
+    assert_complaint(&good, "inf, share", &["self-us is inf"]);
+    assert_complaint(&good, "-3.5, share", &["self-us is -3.5", "no measurement gives"]);
+    assert_complaint(&good, "\"fast\", share", &["invalid type: string \"fast\""]);
+    assert_complaint(&good, "1, share", &["self-us is 1, but the median of its launches is"]);
+    assert_complaint("\"ai.onnx:Tanh\" = { executions = 1", "\"ai.onnx:Tanh\" = { executions = 0", &["at least 1"]);
+    assert_complaint("\"ai.onnx:Tanh\" = { executions = 1", "\"ai.onnx:Tanh\" = { executions = -1", &["integer `-1`"]);
+    assert_complaint("spread = ", "spread = -", &["spread is -0.0"]);
+}
+
+#[test]
+fn unknown_keys_are_named() {
+    assert_complaint("median-us = ", "medien-us = 1\nmedian-us = ", &["unknown field `medien-us`"]);
+    assert_complaint("instruction-set", "instructions", &["unknown field `instructions`"]);
+}
+
+#[test]
+fn duplicated_operators_are_named() {
+    assert_complaint("\"ai.onnx:BiasGelu\"", "\"ai.onnx:Add\"", &["duplicate key"]);
+    let text = document().to_toml();
+    let add = text.lines().find(|line| line.contains("ai.onnx:Add")).unwrap();
+    let again = add.replace("ai.onnx:Add", "ai.onnx:Add@CPUExecutionProvider");
+    let message = complaint(&format!("{text}{again}\n"));
+    assert!(message.contains("operator `ai.onnx:Add@CPUExecutionProvider` stands on line 28 already"), "{message}");
+}
+
+#[test]
+fn a_lost_or_edited_line_is_noticed() {
+    let text = document().to_toml();
+    let without: String = text.lines().filter(|l| !l.contains("Softmax")).map(|l| format!("{l}\n")).collect();
+    let message = complaint(&without);
+    assert!(message.contains("counts 281 executions, but its operators sum to 269"), "{message}");
+    let (message, _) = complaint_after("launches = 3", "launches = 4");
+    assert!(message.contains("has 3 values, but [recorded] says 4 launches"), "{message}");
+}
+
+#[test]
+fn a_copied_file_is_noticed() {
+    assert_complaint("scenario = \"bert-base", "scenario = \"gpt2", &["scenario `gpt2@cpu-fp32", "was it copied?"]);
+    let (message, _) = complaint_after("\"avx512\"", "\"avx2\"");
+    assert!(message.contains("`linux-x86_64-avx2-cpu`, but it stands under `linux-x86_64-avx512-cpu`"), "{message}");
+}
+
+#[test]
+fn conflict_markers_are_a_syntax_error_on_their_line() {
+    assert_complaint("[latency]", "<<<<<<< HEAD\n[latency]", &["key"]);
+}
+
+#[test]
+fn every_half_written_file_is_refused() {
+    let text = document().to_toml();
+    for end in 0..text.trim_end().len() {
+        let Some(half) = text.get(..end) else { continue };
+        let message = complaint(half);
+        assert!(message.contains(&path().display().to_string()), "cut at byte {end}: {message}");
+    }
+}
+
+#[test]
+fn the_store_saves_loads_and_leaves_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::new(root.path().join("baselines"));
+    assert_eq!(store.load(&here(), &id()).unwrap(), None);
+    let saved = store.save(&document()).unwrap();
+    assert_eq!(saved, store.path(&here(), &id()));
+    assert_eq!(store.load(&here(), &id()).unwrap(), Some(document()));
+    let before = fs::read(&saved).unwrap();
+    store.save(&document()).unwrap();
+    assert_eq!(fs::read(&saved).unwrap(), before);
+    assert_eq!(fs::read_dir(saved.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_baseline_that_is_no_file_is_an_error_and_not_a_missing_one() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::new(root.path());
+    fs::create_dir_all(store.path(&here(), &id())).unwrap();
+    let message = store.load(&here(), &id()).unwrap_err().to_string();
+    assert!(message.contains("cannot read") && message.contains(&id().0), "{message}");
+    let message = store.save(&document()).unwrap_err().to_string();
+    assert!(message.contains("cannot write") && message.contains(&id().0), "{message}");
+    assert_eq!(fs::read_dir(root.path().join(here().dir_name())).unwrap().count(), 1, "no temporary is left");
+}
+
+#[test]
+fn nearest_prefers_the_class_with_the_same_structure() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::new(root.path());
+    assert!(store.nearest(&here(), &id()).unwrap().is_empty());
+    let other_isa = Fingerprint { instruction_set: "avx2".into(), ..here() };
+    let other_os = Fingerprint { os: "windows".into(), gpu: Some("T4".into()), ..here() };
+    for fingerprint in [here(), other_isa, other_os] {
+        store.save(&Document { fingerprint, ..document() }).unwrap();
+    }
+    let nearest = store.nearest(&here(), &id()).unwrap();
+    let seen: Vec<_> = nearest.iter().map(|n| (n.differs.clone(), n.structure_is_comparable())).collect();
+    assert_eq!(seen, [(vec!["os", "gpu"], true), (vec!["instruction-set"], false)]);
+}
+
+#[test]
+fn stale_files_are_those_of_unknown_scenarios() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::new(root.path());
+    let gone = Document { id: ScenarioId("gone-1.5@cpu-fp32-all-b1-t1".into()), ..document() };
+    let stale = store.save(&gone).unwrap();
+    store.save(&document()).unwrap();
+    fs::write(root.path().join("README.md"), "not a baseline").unwrap();
+    assert_eq!(store.stale(&[id()]).unwrap(), [stale]);
+    assert!(store.stale(&[id(), gone.id]).unwrap().is_empty());
+}
+
+prop_compose! {
+    fn any_operator(launches: usize)(
+        key in "[a-zA-Z.@\"\\\\ \\n\u{1}é]{1,12}:[A-Z][a-z0-9]{0,8}",
+        provider in prop_oneof![Just("CPUExecutionProvider"), Just("CUDAExecutionProvider"), Just("")],
+        executions in 1..10_000_u32,
+        self_us in prop::collection::vec(0.0..1e9_f64, launches),
+        share in 0.0..=1.0_f64,
+    ) -> OperatorBaseline {
+        let self_us = Sample(self_us.into_iter().map(super::number::rounded).collect());
+        let share = super::number::rounded(share);
+        OperatorBaseline { key: OperatorKey(key), provider: provider.into(), executions, self_us, share }
+    }
+}
+
+fn any_document() -> impl Strategy<Value = Document> {
+    (1..6_usize).prop_flat_map(|launches| {
+        let operators = prop::collection::vec(any_operator(launches), 0..8);
+        let latency = prop::collection::vec(1e-6..1e9_f64, launches);
+        (operators, latency, "\\PC*", any::<u32>(), prop::option::of("[A-Z][A-Za-z0-9 ]{0,8}")).prop_map(
+            |(mut operators, latency, text, iterations, gpu)| {
+                operators.sort_by(|a, b| (&a.key, &a.provider).cmp(&(&b.key, &b.provider)));
+                operators.dedup_by(|a, b| (&a.key, &a.provider) == (&b.key, &b.provider));
+                let mut document = document();
+                document.recorded.launches = u32::try_from(latency.len()).unwrap();
+                document.latency_us = Sample(latency.into_iter().map(super::number::rounded).collect());
+                document.recorded.cpu = text;
+                document.recorded.iterations = iterations;
+                document.fingerprint.provider = if gpu.is_some() { Provider::Cuda } else { Provider::Cpu };
+                document.fingerprint.gpu = gpu;
+                document.operators = operators;
+                document
+            },
+        )
+    })
+}
+
+proptest! {
+    #[test]
+    fn writing_what_was_read_gives_the_same_bytes(document in any_document()) {
+        let path = Path::new("baselines").join(document.fingerprint.dir_name()).join(format!("{}.toml", id()));
+        let text = document.to_toml();
+        let read = parse(&path, &text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(&read, &document);
+        prop_assert_eq!(read.to_toml(), text);
+    }
+}

@@ -1,0 +1,277 @@
+//! The command line: clap types only, no behaviour.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::scenario::{ImageSize, Optimization, Precision, Provider};
+
+/// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-nongemm",
+    bin_name = "cargo nongemm",
+    version,
+    about,
+    max_term_width = 110,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Options that every verb takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Configuration file [default: nongemm.toml here or above, else Cargo metadata, else the built-in quick suite]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Cargo.toml whose `metadata.nongemm` is read
+    #[arg(long, global = true, value_name = "FILE")]
+    pub manifest_path: Option<PathBuf>,
+    /// Workspace member whose `package.metadata.nongemm` is read
+    #[arg(long, short, global = true, value_name = "NAME")]
+    pub package: Option<String>,
+    /// ONNX Runtime library, or a folder that holds one [default: ORT_DYLIB_PATH, else found or installed]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub onnxruntime: Option<PathBuf>,
+    /// Never install anything
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", env = "CARGO_TERM_COLOR", default_value = "auto")]
+    pub color: ColorWhen,
+    /// Form of what goes to stdout
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    pub message_format: MessageFormat,
+    /// Say more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say less: findings and the verdict alone
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Form of what goes to stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// For people.
+    Human,
+    /// One JSON document, of a versioned schema.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Measure and show where the time goes
+    Run(MeasureArgs),
+    /// Measure, compare with the baselines, fail on a regression
+    Check(MeasureArgs),
+    /// Make the last results of `run` or `check` the baselines
+    Accept(AcceptArgs),
+    /// List what there is
+    List(ListArgs),
+    /// Tell about an operator, a group or a finding
+    Explain {
+        /// Operator (`Gelu`, `com.microsoft:Gelu`), group (`memory`) or finding code (`operator-regressed`)
+        what: String,
+    },
+    /// Write a model as a standalone .onnx file, or a trace of one of its runs
+    Export(ExportArgs),
+    /// Show a saved report again
+    Report(ReportArgs),
+    /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
+    Doctor,
+    /// Write a commented nongemm.toml
+    Init {
+        /// Replace an existing file
+        #[arg(long)]
+        force: bool,
+    },
+    /// One launch; started by this program itself, job on stdin
+    #[command(hide = true, name = "__launch")]
+    Launch {
+        /// Where the result goes
+        result: PathBuf,
+    },
+}
+
+/// What to measure, and how thoroughly.
+#[derive(Debug, Clone, Args)]
+pub struct MeasureArgs {
+    /// Scenarios by glob over id or model name (`bert*`, `*-t1`), or paths of .onnx files [default: the suite]
+    pub selection: Vec<String>,
+    /// Dimensions of the scenarios.
+    #[command(flatten)]
+    pub dimensions: DimensionArgs,
+    /// Launches (fresh processes) a scenario
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Measuring")]
+    pub launches: Option<u32>,
+    /// Exactly so many profiled iterations a launch, and as many unprofiled ones [default: as the time budget allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Measuring")]
+    pub iterations: Option<u32>,
+    /// Seconds a launch may spend on iterations
+    #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
+    pub time_budget: Option<f64>,
+    /// Save the report as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub save: Option<PathBuf>,
+    /// Write a Markdown report
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+    /// Show the plan, measure nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A flag for each dimension of a scenario; lists make a matrix.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Dimensions (lists make a matrix)")]
+pub struct DimensionArgs {
+    /// Execution providers
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub provider: Option<Vec<Provider>>,
+    /// Number formats
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub precision: Option<Vec<Precision>>,
+    /// ONNX Runtime's graph optimization levels
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub optimization: Option<Vec<Optimization>>,
+    /// Batch sizes
+    #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: Option<Vec<u32>>,
+    /// Sequence lengths in tokens
+    #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sequence: Option<Vec<u32>>,
+    /// Image sizes in pixels: `224` or `800x1066` (height x width)
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub image: Option<Vec<ImageSize>>,
+    /// Intra-operator threads
+    #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: Option<Vec<u32>>,
+}
+
+/// Which results to accept.
+#[derive(Debug, Clone, Args)]
+pub struct AcceptArgs {
+    /// Scenarios by glob over id or model name [default: all saved results]
+    pub selection: Vec<String>,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// What to list
+    pub what: Listing,
+    /// Scenarios by glob; for `scenarios`
+    pub selection: Vec<String>,
+    /// Dimensions of the scenarios; for `scenarios`.
+    #[command(flatten)]
+    pub dimensions: DimensionArgs,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// Every operator of ONNX Runtime with its group.
+    Operators,
+    /// The built-in models.
+    Models,
+    /// What the configuration expands to.
+    Scenarios,
+    /// The groups of operators.
+    Groups,
+}
+
+/// What to export.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// A scenario by glob, a built-in model or an .onnx file; must name exactly one
+    pub model: String,
+    /// Dimensions of the scenario.
+    #[command(flatten)]
+    pub dimensions: DimensionArgs,
+    /// File to write [default: MODEL.onnx, or MODEL.trace.json]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Run it and write a trace of one profiled run, for Perfetto or chrome://tracing
+    #[arg(long)]
+    pub profile: bool,
+}
+
+/// Which saved report to show, and how.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// A report written by `--save`
+    pub file: PathBuf,
+    /// Write it as Markdown to this file as well
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Parses arguments as cargo passes them (`cargo-nongemm nongemm check`) or as typed directly.
+    ///
+    /// # Errors
+    /// What clap has to say, help and version included.
+    pub fn parse_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+        if arguments.get(1).is_some_and(|first| first == "nongemm") {
+            arguments.remove(1);
+        }
+        Cli::try_parse_from(arguments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::parse_arguments(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_verb_stands_with_and_without_cargo() {
+        for line in ["cargo-nongemm nongemm doctor", "cargo-nongemm doctor"] {
+            assert!(matches!(parse(line).unwrap().verb, Verb::Doctor), "{line}");
+        }
+    }
+
+    #[test]
+    fn dimensions_take_lists() {
+        let Verb::Run(run) = parse("x run bert* --batch 1,8 --image 224,800x1066").unwrap().verb else { panic!() };
+        assert_eq!(run.dimensions.batch, Some(vec![1, 8]));
+        assert_eq!(run.dimensions.image.unwrap()[1], ImageSize { height: 800, width: 1066 });
+    }
+
+    #[test]
+    fn a_zero_batch_is_a_usage_error() {
+        assert_eq!(parse("x run --batch 0").unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,120 @@
+//! `check`: measures, compares with the committed baselines, and judges.
+
+use anyhow::bail;
+
+use crate::baseline::{Document, Store};
+use crate::cli::MeasureArgs;
+use crate::compare::{Comparison, compare};
+use crate::report::{Finding, ScenarioReport, ScenarioResult};
+use crate::scenario::Planned;
+use crate::summary::Summary;
+use crate::verdict::{self, Policy};
+
+use super::results::SavedResult;
+use super::suite::Session;
+use super::{Exit, Terminal, outputs};
+
+/// Measures the selected scenarios and holds them against their baselines.
+///
+/// # Errors
+/// Bad configuration or baselines (before anything is measured), no ONNX Runtime, an interrupt, or a file that cannot
+/// be written.
+pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
+    if arguments.dry_run {
+        return super::show_plan(terminal, &arguments.selection, &arguments.dimensions);
+    }
+    let session = Session::open(terminal, arguments)?;
+    let baselines = load_all(&session)?;
+    let mut reports = Vec::new();
+    terminal.status.start_progress(session.launches());
+    for (planned, baseline) in session.planned.iter().zip(&baselines) {
+        terminal.status.say("Measuring", &planned.id.0);
+        let report = check_one(&session, planned, baseline.as_ref(), terminal)?;
+        outputs::scenario(terminal, &report)?;
+        reports.push(report);
+    }
+    terminal.status.end_progress();
+    outputs::finish(terminal, "check", session.machine, reports, arguments)
+}
+
+fn check_one(
+    session: &Session,
+    planned: &Planned,
+    baseline: Option<&Document>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<ScenarioReport> {
+    let policy = policy(session, planned);
+    let result = session.measure(planned, terminal)?;
+    let ScenarioResult::Measured { summary } = &result else {
+        return Ok(ScenarioReport { id: planned.id.clone(), result, comparison: None, findings: Vec::new() });
+    };
+    let fingerprint = session.fingerprint(planned.scenario.provider);
+    session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
+    let (comparison, mut findings) = judge(session, summary, baseline, &policy);
+    if verdict::needs_confirmation(&findings) {
+        terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
+        if let ScenarioResult::Measured { summary: again } = session.measure(planned, terminal)? {
+            findings = verdict::confirm(&findings, &judge(session, &again, baseline, &policy).1);
+        }
+    }
+    Ok(ScenarioReport { id: planned.id.clone(), result, comparison, findings })
+}
+
+fn judge(
+    session: &Session,
+    summary: &Summary,
+    baseline: Option<&Document>,
+    policy: &Policy,
+) -> (Option<Comparison>, Vec<Finding>) {
+    let machine = session.fingerprint(summary.scenario.provider).fields();
+    let head = summary.side(machine, env!("CARGO_PKG_VERSION"), &session.machine.cpu);
+    let comparison = baseline.map(|baseline| compare(&baseline.side(), &head));
+    let findings = verdict::judge(summary, comparison.as_ref(), policy);
+    (comparison, findings)
+}
+
+/// The baseline of each planned scenario: of this machine class, else of the nearest other one.
+///
+/// All are read before the first launch, so that a bad file costs no waiting; all bad ones are named at once.
+fn load_all(session: &Session) -> anyhow::Result<Vec<Option<Document>>> {
+    let store = Store::new(&session.config.baselines);
+    let mut found = Vec::new();
+    let mut bad = Vec::new();
+    for planned in &session.planned {
+        match load(&store, session, planned) {
+            Ok(document) => found.push(document),
+            Err(error) => bad.push(error.to_string()),
+        }
+    }
+    if !bad.is_empty() {
+        bail!("{}", bad.join("\n"));
+    }
+    Ok(found)
+}
+
+fn load(
+    store: &Store,
+    session: &Session,
+    planned: &Planned,
+) -> Result<Option<Document>, crate::baseline::BaselineError> {
+    let fingerprint = session.fingerprint(planned.scenario.provider);
+    if let Some(document) = store.load(&fingerprint, &planned.id)? {
+        return Ok(Some(document));
+    }
+    Ok(store.nearest(&fingerprint, &planned.id)?.into_iter().next().map(|foreign| foreign.document))
+}
+
+fn policy(session: &Session, planned: &Planned) -> Policy {
+    let gate = &session.config.gate;
+    Policy {
+        min_effect: gate.min_effect,
+        floor_us: gate.floor_us,
+        spread_factor: gate.spread_factor,
+        budgets: planned.budgets.iter().map(budget).collect(),
+        ..Policy::default()
+    }
+}
+
+fn budget(budget: &crate::config::Budget) -> verdict::Budget {
+    verdict::Budget { max_non_gemm_share: budget.max_non_gemm_share, max_latency_ms: budget.max_latency_ms }
+}

@@ -1,0 +1,88 @@
+//! `cargo nongemm init`: writes a commented configuration.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::{DEFAULT_TOML, FILE_NAME};
+
+/// Why no configuration was written.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is one.
+    #[error("{path} is there already; `--force` replaces it", path = path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The directory or the file cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes the default configuration, every key commented, as `nongemm.toml` into `dir`, whole or not at all, and says
+/// where.
+///
+/// # Errors
+/// [`InitError::Exists`] where there is one and `force` is false; [`InitError::Write`] where it cannot be written.
+pub fn init(dir: &Path, force: bool) -> Result<PathBuf, InitError> {
+    let path = dir.join(FILE_NAME);
+    let failed = |source: io::Error| InitError::Write { path: path.clone(), source };
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is its owner's alone; this one is to be an ordinary file, as the umask has it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(dir).map_err(failed)?;
+    file.write_all(DEFAULT_TOML.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    let kept = if force { file.persist(&path) } else { file.persist_noclobber(&path) };
+    match kept {
+        Ok(_) => Ok(path),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(InitError::Exists { path }),
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(dir: &Path) -> usize {
+        std::fs::read_dir(dir).unwrap().count()
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_only_by_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = init(dir.path(), false).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), DEFAULT_TOML);
+        std::fs::write(&path, "mine").unwrap();
+        assert!(matches!(init(dir.path(), false), Err(InitError::Exists { .. })));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        init(dir.path(), true).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), DEFAULT_TOML);
+        assert_eq!(entries(dir.path()), 1, "temporary files are left");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = init(&dir.path().join("none"), false).unwrap_err().to_string();
+        assert!(error.contains("nongemm.toml") && error.contains("none"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_has_ordinary_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let ordinary = dir.path().join("ordinary");
+        std::fs::write(&ordinary, "").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&init(dir.path(), false).unwrap()), mode(&ordinary));
+    }
+}

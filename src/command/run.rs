@@ -1,0 +1,37 @@
+//! `run`: measures and shows where the time goes.
+
+use crate::cli::MeasureArgs;
+use crate::report::{ScenarioReport, ScenarioResult};
+use crate::verdict::{self, Policy};
+
+use super::results::SavedResult;
+use super::suite::Session;
+use super::{Exit, Terminal, outputs};
+
+/// Measures the selected scenarios and reports.
+///
+/// # Errors
+/// Bad configuration, no ONNX Runtime, an interrupt, or a file that cannot be written.
+pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
+    if arguments.dry_run {
+        return super::show_plan(terminal, &arguments.selection, &arguments.dimensions);
+    }
+    let session = Session::open(terminal, arguments)?;
+    let mut reports = Vec::new();
+    terminal.status.start_progress(session.launches());
+    for planned in &session.planned {
+        terminal.status.say("Measuring", &planned.id.0);
+        let result = session.measure(planned, terminal)?;
+        let mut findings = Vec::new();
+        if let ScenarioResult::Measured { summary } = &result {
+            let fingerprint = session.fingerprint(planned.scenario.provider);
+            session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
+            findings = verdict::inspect(summary, &Policy::default());
+        }
+        let report = ScenarioReport { id: planned.id.clone(), result, comparison: None, findings };
+        outputs::scenario(terminal, &report)?;
+        reports.push(report);
+    }
+    terminal.status.end_progress();
+    outputs::finish(terminal, "run", session.machine, reports, arguments)
+}

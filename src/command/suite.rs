@@ -1,0 +1,212 @@
+//! Measures scenarios one after the other: the part that `run`, `check` and `export --profile` share.
+
+use anyhow::Context;
+use serde_json::to_string;
+
+use crate::baseline::Fingerprint;
+use crate::cli::{DimensionArgs, MeasureArgs};
+use crate::config::{Config, Inputs, Measure, ZooEntry};
+use crate::machine;
+use crate::measure::inputs::InputFiles;
+use crate::measure::job::{JOB_SCHEMA, LaunchJob, ModelSource, Plan};
+use crate::measure::result::{LaunchResult, NodeRecord};
+use crate::measure::supervise::{LaunchFailure, Launcher};
+use crate::report::{Machine, ScenarioResult};
+use crate::runtime::Library;
+use crate::scenario::{ImageSize, ModelRef, Overrides, Planned, Provider, expand};
+use crate::summary::{OperatorKey, summarize};
+use crate::taxonomy::{self, Group};
+use crate::zoo;
+
+use super::Terminal;
+use super::results::Results;
+
+/// Everything that is settled before the first launch.
+pub(super) struct Session {
+    pub config: Config,
+    pub planned: Vec<Planned>,
+    pub library: Library,
+    pub machine: Machine,
+    pub results: Results,
+    measure: Measure,
+    launcher: Launcher,
+    scratch: tempfile::TempDir,
+}
+
+impl Session {
+    /// Reads the configuration, expands it and finds ONNX Runtime.
+    pub fn open(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Session> {
+        let config = terminal.config()?;
+        let planned = plan(&config, &arguments.selection, &arguments.dimensions)?;
+        Session::over(terminal, config, planned, arguments)
+    }
+
+    /// The same for scenarios that are chosen already.
+    pub fn over(
+        terminal: &mut Terminal,
+        config: Config,
+        planned: Vec<Planned>,
+        arguments: &MeasureArgs,
+    ) -> anyhow::Result<Session> {
+        let library = terminal.library()?;
+        let measure = with_flags(&config.measure, arguments);
+        let launcher = Launcher {
+            program: std::env::current_exe().context("the path of this program cannot be told")?,
+            arguments: Vec::new(),
+            timeout: measure.timeout(),
+            interrupt: terminal.interrupt.clone(),
+        };
+        Ok(Session {
+            machine: machine_facts(&library),
+            results: Results::beside(&config),
+            scratch: tempfile::Builder::new()
+                .prefix("nongemm-")
+                .tempdir()
+                .context("no temporary folder can be made")?,
+            config,
+            planned,
+            library,
+            measure,
+            launcher,
+        })
+    }
+
+    /// Launches a scenario as often as configured. A failure costs this scenario; only an interrupt is an error.
+    pub fn measure(&self, planned: &Planned, terminal: &mut Terminal) -> anyhow::Result<ScenarioResult> {
+        let mut launches = Vec::new();
+        for number in 1..=self.measure.launches {
+            terminal.status.progress_message(&format!("{} ({number}/{})", planned.id, self.measure.launches));
+            match self.launch(planned, u64::from(number)) {
+                Ok(result) => launches.push(result),
+                Err(LaunchFailure::Interrupted) => return Err(LaunchFailure::Interrupted.into()),
+                Err(failure) => {
+                    terminal.status.advance(u64::from(self.measure.launches + 1 - number));
+                    return Ok(failed(&failure.to_string(), failure.log()));
+                }
+            }
+            terminal.status.advance(1);
+        }
+        Ok(match summarize(planned.scenario.clone(), planned.id.clone(), &launches, &resolve) {
+            Ok(summary) => ScenarioResult::Measured { summary: Box::new(summary) },
+            Err(error) => failed(&error.to_string(), &[]),
+        })
+    }
+
+    /// One launch; `seed` makes its inputs.
+    pub fn launch(&self, planned: &Planned, seed: u64) -> Result<LaunchResult, LaunchFailure> {
+        let scratch = tempfile::tempdir_in(self.scratch.path()).map_err(|source| LaunchFailure::Io {
+            action: "create a folder in",
+            path: self.scratch.path().to_owned(),
+            source,
+        })?;
+        let job = LaunchJob {
+            schema: JOB_SCHEMA,
+            library: self.library.path.clone(),
+            scenario: planned.scenario.clone(),
+            source: model_source(&planned.scenario.model),
+            dimensions: planned.dimensions.clone(),
+            input_files: input_files(planned.inputs.as_ref()),
+            plan: Plan {
+                warmup_runs: self.measure.warmup,
+                min_iterations: self.measure.min_iterations,
+                max_iterations: self.measure.max_iterations,
+                time_budget_s: self.measure.time_budget_s,
+                seed,
+            },
+            scratch_dir: scratch.path().to_owned(),
+        };
+        let job = to_string(&job).map_err(|error| LaunchFailure::Unreadable { reason: error.to_string() })?;
+        self.launcher.launch(&job, scratch.path())
+    }
+
+    /// Launches that a run over all scenarios makes.
+    pub fn launches(&self) -> u64 {
+        u64::from(self.measure.launches) * self.planned.len() as u64
+    }
+
+    /// The machine class that a scenario's times hold for.
+    pub fn fingerprint(&self, provider: Provider) -> Fingerprint {
+        fingerprint(provider)
+    }
+}
+
+/// Scenarios of the configuration that the selection names, under the flags of the command line.
+pub(super) fn plan(config: &Config, selection: &[String], dimensions: &DimensionArgs) -> anyhow::Result<Vec<Planned>> {
+    let overrides = Overrides {
+        provider: dimensions.provider.clone(),
+        precision: dimensions.precision.clone(),
+        optimization: dimensions.optimization.clone(),
+        batch: dimensions.batch.clone(),
+        sequence: dimensions.sequence.clone(),
+        image: dimensions.image.clone(),
+        threads: dimensions.threads.clone(),
+    };
+    Ok(expand(config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
+}
+
+/// The built-in models as the configuration needs to know them.
+pub(super) fn zoo_entries() -> Vec<ZooEntry> {
+    let entry = |model: &zoo::ZooModel| ZooEntry {
+        name: model.name,
+        default_sequence: model.default_sequence,
+        default_image: model.default_image.map(|(height, width)| ImageSize { height, width }),
+        has_batch: true,
+    };
+    zoo::models().iter().map(entry).collect()
+}
+
+/// The machine class of this machine for a provider.
+pub(super) fn fingerprint(provider: Provider) -> Fingerprint {
+    Fingerprint {
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        instruction_set: machine::instruction_set().name().to_owned(),
+        provider,
+        gpu: None,
+    }
+}
+
+fn machine_facts(library: &Library) -> Machine {
+    Machine {
+        fingerprint: fingerprint(Provider::Cpu).dir_name(),
+        cpu: machine::cpu_model().unwrap_or_else(|| "unknown".to_owned()),
+        cores: machine::usable_cores(),
+        onnxruntime: library.version.to_string(),
+    }
+}
+
+fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure {
+    let mut measure = measure.clone();
+    measure.launches = arguments.launches.unwrap_or(measure.launches);
+    measure.time_budget_s = arguments.time_budget.unwrap_or(measure.time_budget_s);
+    if let Some(iterations) = arguments.iterations {
+        measure.min_iterations = iterations;
+        measure.max_iterations = iterations;
+    }
+    measure
+}
+
+fn model_source(model: &ModelRef) -> ModelSource {
+    match model {
+        ModelRef::Zoo { name } => ModelSource::Zoo { name: name.clone() },
+        ModelRef::File { path, .. } => ModelSource::File { path: path.clone() },
+    }
+}
+
+fn input_files(inputs: Option<&Inputs>) -> InputFiles {
+    match inputs {
+        None => InputFiles::None,
+        Some(Inputs::Npz(path)) => InputFiles::Archive(path.clone()),
+        Some(Inputs::Npy(files)) => InputFiles::Arrays(files.clone()),
+    }
+}
+
+/// Key, group and fused mark of a node, by the taxonomy.
+pub(super) fn resolve(node: &NodeRecord) -> (OperatorKey, Option<Group>, bool) {
+    let resolved = taxonomy::resolve(&node.op_type, node.domain.as_deref(), &node.name);
+    (OperatorKey(resolved.key.clone()), resolved.group(), resolved.fused())
+}
+
+fn failed(reason: &str, log: &[String]) -> ScenarioResult {
+    ScenarioResult::Failed { reason: reason.to_owned(), log: log.to_vec() }
+}

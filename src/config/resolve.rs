@@ -1,0 +1,240 @@
+//! From documents as typed to the configuration as used: precedence, ranges, defaults.
+
+use std::path::{Path, PathBuf};
+
+use super::dimension::{ImageSize, Optimization, Precision, Provider};
+use super::error::ConfigError;
+use super::models;
+use super::raw::{Many, Raw, RawImage};
+use super::resolved::{Budget, Config, Dimensions, GatePolicy, Measure, ZooEntry};
+use super::source::{Found, Layer, Step};
+
+/// What a configuration is resolved against.
+pub(super) struct Surroundings<'a> {
+    /// The built-in models.
+    pub zoo: &'a [ZooEntry],
+    /// Paths below it are shown without it.
+    pub cwd: &'a Path,
+}
+
+impl Surroundings<'_> {
+    /// A path as it stands in a document of `base`.
+    pub fn place(&self, base: &Path, text: impl AsRef<Path>) -> PathBuf {
+        let path = base.join(text);
+        path.strip_prefix(self.cwd).map(Path::to_owned).unwrap_or(path)
+    }
+}
+
+/// A value with the document it stands in.
+pub(super) type Located<'a, T> = (&'a Layer, &'a T);
+
+/// The first document's value that has one.
+pub(super) fn pick<'a, T>(layers: &'a [Layer], key: impl Fn(&'a Raw) -> Option<&'a T>) -> Option<Located<'a, T>> {
+    layers.iter().find_map(|layer| key(&layer.raw).map(|value| (layer, value)))
+}
+
+/// Applies precedence and defaults, and checks every value.
+pub(super) fn resolve(found: &Found, around: &Surroundings<'_>) -> Result<Config, ConfigError> {
+    let layers = found.layers.as_slice();
+    let baselines = match pick(layers, |raw| raw.baselines.as_ref()) {
+        Some((layer, path)) => around.place(&layer.base, path),
+        None => around.place(&found.root, "baselines"),
+    };
+    Ok(Config {
+        origin: found.origin.clone(),
+        baselines,
+        suite: suite(layers)?,
+        models: models::resolve(layers, around)?,
+        measure: measure(layers)?,
+        gate: gate(layers)?,
+        budgets: budgets(layers)?,
+    })
+}
+
+fn suite(layers: &[Layer]) -> Result<Dimensions, ConfigError> {
+    let at = |key: &'static str| [Step::Key("suite"), Step::Key(key)];
+    let or = |list: Vec<u32>, default: u32| if list.is_empty() { vec![default] } else { list };
+    let provider = choices(pick(layers, |raw| raw.suite.provider.as_ref()), &at("provider"))?;
+    let precision = choices(pick(layers, |raw| raw.suite.precision.as_ref()), &at("precision"))?;
+    let optimization = choices(pick(layers, |raw| raw.suite.optimization.as_ref()), &at("optimization"))?;
+    Ok(Dimensions {
+        provider: if provider.is_empty() { vec![Provider::Cpu] } else { provider },
+        precision: if precision.is_empty() { vec![Precision::Fp32] } else { precision },
+        optimization: if optimization.is_empty() { vec![Optimization::All] } else { optimization },
+        batch: counts(pick(layers, |raw| raw.suite.batch.as_ref()), &at("batch"))?,
+        sequence: counts(pick(layers, |raw| raw.suite.sequence.as_ref()), &at("sequence"))?,
+        image: images(pick(layers, |raw| raw.suite.image.as_ref()), &at("image"))?,
+        threads: or(counts(pick(layers, |raw| raw.suite.threads.as_ref()), &at("threads"))?, 1),
+    })
+}
+
+/// A list of named choices, each once.
+pub(super) fn choices<T: Copy + PartialEq>(
+    list: Option<Located<'_, Many<T>>>,
+    path: &[Step<'_>],
+) -> Result<Vec<T>, ConfigError> {
+    distinct(list.map(|(layer, list)| (layer, list.0.clone())), path)
+}
+
+/// A list of whole numbers from 1, each once.
+pub(super) fn counts(list: Option<Located<'_, Many<i64>>>, path: &[Step<'_>]) -> Result<Vec<u32>, ConfigError> {
+    let Some((layer, Many(values))) = list else { return Ok(Vec::new()) };
+    let mut counts = Vec::new();
+    for (index, &value) in values.iter().enumerate() {
+        counts.push(whole(layer, value, 1, &[path, &[Step::At(index)]].concat())?);
+    }
+    distinct(Some((layer, counts)), path)
+}
+
+/// A list of image sizes, each once.
+pub(super) fn images(
+    list: Option<Located<'_, Many<RawImage>>>,
+    path: &[Step<'_>],
+) -> Result<Vec<ImageSize>, ConfigError> {
+    let Some((layer, Many(values))) = list else { return Ok(Vec::new()) };
+    let mut sizes = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        let text = match value {
+            RawImage::Square(side) => side.to_string(),
+            RawImage::Text(text) => text.clone(),
+        };
+        let path = [path, &[Step::At(index)]].concat();
+        sizes.push(text.parse().map_err(|reason| layer.error(&path, reason, "not an image size", None))?);
+    }
+    distinct(Some((layer, sizes)), path)
+}
+
+fn distinct<T: PartialEq>(list: Option<(&Layer, Vec<T>)>, path: &[Step<'_>]) -> Result<Vec<T>, ConfigError> {
+    let Some((layer, values)) = list else { return Ok(Vec::new()) };
+    for (index, value) in values.iter().enumerate() {
+        if values[..index].contains(value) {
+            let path = [path, &[Step::At(index)]].concat();
+            let title = format!("`{}` has a value twice", dotted(&path[..path.len() - 1]));
+            return Err(layer.error(&path, title, "stands in the list already", None));
+        }
+    }
+    Ok(values)
+}
+
+/// A whole number from `least`.
+fn whole(layer: &Layer, value: i64, least: u32, path: &[Step<'_>]) -> Result<u32, ConfigError> {
+    match u32::try_from(value) {
+        Ok(number) if number >= least => Ok(number),
+        _ => {
+            let range =
+                if value < i64::from(least) { format!("at least {least}") } else { format!("at most {}", u32::MAX) };
+            Err(layer.error(path, format!("`{}` must be {range}", dotted(path)), "out of range", None))
+        }
+    }
+}
+
+/// A finite number for which `holds`; `range` says which in words.
+fn number(
+    (layer, &value): Located<'_, f64>,
+    path: &[Step<'_>],
+    range: &str,
+    holds: impl Fn(f64) -> bool,
+) -> Result<f64, ConfigError> {
+    if value.is_finite() && holds(value) {
+        return Ok(value);
+    }
+    Err(layer.error(path, format!("`{}` must be {range}", dotted(path)), "out of range", None))
+}
+
+fn measure(layers: &[Layer]) -> Result<Measure, ConfigError> {
+    let default = Measure::default();
+    let count = |found: Option<Located<'_, i64>>, keys: &[&'static str], least: u32, default: u32| {
+        let path: Vec<Step<'_>> = ["measure"].iter().chain(keys).map(|key| Step::Key(key)).collect();
+        found.map_or(Ok(default), |(layer, &value)| whole(layer, value, least, &path))
+    };
+    let seconds = |found: Option<Located<'_, f64>>, key: &'static str, default: f64| {
+        // A day: more is a typing error, and far more would overflow a duration.
+        let holds = |s: f64| s > 0.0 && s <= 86_400.0;
+        let path = [Step::Key("measure"), Step::Key(key)];
+        found.map_or(Ok(default), |found| number(found, &path, "a number of seconds above 0, at most 86400", holds))
+    };
+    let iterations = |key: fn(&super::raw::RawIterations) -> Option<&i64>| {
+        pick(layers, move |raw| raw.measure.iterations.as_ref().and_then(key))
+    };
+    let found_max = iterations(|it| it.max.as_ref());
+    let min = count(iterations(|it| it.min.as_ref()), &["iterations", "min"], 1, default.min_iterations)?;
+    let max = count(found_max, &["iterations", "max"], 1, default.max_iterations.max(min))?;
+    if let (Some((layer, _)), true) = (found_max, max < min) {
+        let path = [Step::Key("measure"), Step::Key("iterations")];
+        return Err(layer.error(&path, format!("`max` ({max}) is below `min` ({min})"), "raise `max`", None));
+    }
+    Ok(Measure {
+        launches: count(pick(layers, |raw| raw.measure.launches.as_ref()), &["launches"], 1, default.launches)?,
+        min_iterations: min,
+        max_iterations: max,
+        warmup: count(pick(layers, |raw| raw.measure.warmup.as_ref()), &["warmup"], 0, default.warmup)?,
+        time_budget_s: seconds(
+            pick(layers, |raw| raw.measure.time_budget_s.as_ref()),
+            "time-budget-s",
+            default.time_budget_s,
+        )?,
+        timeout_s: seconds(pick(layers, |raw| raw.measure.timeout_s.as_ref()), "timeout-s", default.timeout_s)?,
+    })
+}
+
+fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
+    let default = GatePolicy::default();
+    let at_least_zero = |found: Option<Located<'_, f64>>, key: &'static str, default: f64| {
+        let path = [Step::Key("gate"), Step::Key(key)];
+        found.map_or(Ok(default), |found| number(found, &path, "a number, 0 or more", |value| value >= 0.0))
+    };
+    Ok(GatePolicy {
+        min_effect: at_least_zero(pick(layers, |raw| raw.gate.min_effect.as_ref()), "min-effect", default.min_effect)?,
+        floor_us: at_least_zero(pick(layers, |raw| raw.gate.floor_us.as_ref()), "floor-us", default.floor_us)?,
+        spread_factor: at_least_zero(
+            pick(layers, |raw| raw.gate.spread_factor.as_ref()),
+            "spread-factor",
+            default.spread_factor,
+        )?,
+        structure: pick(layers, |raw| raw.gate.structure.as_ref()).map_or(default.structure, |(_, &policy)| policy),
+    })
+}
+
+fn budgets(layers: &[Layer]) -> Result<Vec<Budget>, ConfigError> {
+    let Some((layer, list)) = pick(layers, |raw| raw.budget.as_ref()) else { return Ok(Vec::new()) };
+    let mut budgets = Vec::new();
+    for (index, raw) in list.iter().enumerate() {
+        let whole = [Step::Key("budget"), Step::At(index)];
+        let at = |key: &'static str| [whole[0], whole[1], Step::Key(key)];
+        let Some(scenario) = raw.scenario.clone() else {
+            let help = "add `scenario = \"*\"`, or a glob over scenario ids and model names".to_owned();
+            return Err(layer.error(&whole, "a budget needs `scenario`".to_owned(), "", Some(help)));
+        };
+        if let Err(error) = globset::Glob::new(&scenario) {
+            return Err(layer.error(&at("scenario"), format!("not a glob: {}", error.kind()), "", None));
+        }
+        let share = raw.max_non_gemm_share.as_ref().map(|share| {
+            number((layer, share), &at("max-non-gemm-share"), "a fraction from 0 to 1", |s| (0.0..=1.0).contains(&s))
+        });
+        let latency = raw.max_latency_ms.as_ref().map(|limit| {
+            number((layer, limit), &at("max-latency-ms"), "a number of milliseconds above 0", |ms| ms > 0.0)
+        });
+        if share.is_none() && latency.is_none() {
+            let help = "add `max-non-gemm-share` or `max-latency-ms`".to_owned();
+            return Err(layer.error(&whole, "a budget without a limit never fails".to_owned(), "", Some(help)));
+        }
+        budgets.push(Budget { scenario, max_non_gemm_share: share.transpose()?, max_latency_ms: latency.transpose()? });
+    }
+    Ok(budgets)
+}
+
+/// A path of keys as people write it: `model[1].batch`.
+pub(super) fn dotted(path: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::At(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}

@@ -1,0 +1,255 @@
+//! The configuration as used: every value present, checked, and with its paths found.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::dimension::{ImageSize, Optimization, Precision, Provider};
+
+/// A model that the program builds itself, as far as a configuration must know it. The registry is the zoo's; a
+/// configuration is handed the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZooEntry {
+    /// Registry name, such as `bert-base`.
+    pub name: &'static str,
+    /// Sequence length in tokens where none is asked for; `None` for a model that takes none.
+    pub default_sequence: Option<u32>,
+    /// Image size where none is asked for; `None` for a model that takes none.
+    pub default_image: Option<ImageSize>,
+    /// False for a model whose batch size cannot be chosen.
+    pub has_batch: bool,
+}
+
+/// Everything that a configuration says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Config {
+    /// Where it was found.
+    pub origin: Origin,
+    /// Directory that baselines are kept in.
+    pub baselines: PathBuf,
+    /// Dimensions of the suite; a model's own and the command line's come before them.
+    pub suite: Dimensions,
+    /// The models of the suite in order, then those that are only described.
+    pub models: Vec<Model>,
+    /// How scenarios are measured.
+    pub measure: Measure,
+    /// What the gate holds against a change.
+    pub gate: GatePolicy,
+    /// Limits that hold without a baseline.
+    pub budgets: Vec<Budget>,
+}
+
+/// Where a configuration was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// No configuration: the built-in defaults.
+    Default,
+    /// A `nongemm.toml`, or the file given with `--config`.
+    File(PathBuf),
+    /// `metadata.nongemm` of these manifests, the first coming before the next.
+    Manifests(Vec<PathBuf>),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("built-in defaults"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::Manifests(paths) => {
+                let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
+/// Lists that expand to a matrix. An empty list leaves the dimension to the model's default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dimensions {
+    /// Execution providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub provider: Vec<Provider>,
+    /// Number formats.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub precision: Vec<Precision>,
+    /// Graph optimization levels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub optimization: Vec<Optimization>,
+    /// Batch sizes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batch: Vec<u32>,
+    /// Sequence lengths in tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sequence: Vec<u32>,
+    /// Image sizes in pixels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image: Vec<ImageSize>,
+    /// Intra-operator threads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<u32>,
+}
+
+/// One model: of the suite, or only described.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Model {
+    /// Short name, fit for a file name; the beginning of scenario ids.
+    pub name: String,
+    /// Where the graph comes from.
+    pub source: ModelSource,
+    /// True where the suite runs it without being asked for it by name.
+    pub in_suite: bool,
+    /// Sizes of a file's dynamic dimensions, by the names that the file declares.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, u64>,
+    /// Input values from files; made from the declared types where `None`.
+    pub inputs: Option<Inputs>,
+    /// The model's own lists, which come before the suite's. Empty where it has none.
+    pub own: Dimensions,
+}
+
+impl Model {
+    /// A file of which nothing is said, outside of the suite.
+    pub fn of_file(name: String, path: PathBuf) -> Model {
+        Model {
+            name,
+            source: ModelSource::File(path),
+            in_suite: false,
+            dimensions: BTreeMap::new(),
+            inputs: None,
+            own: Dimensions::default(),
+        }
+    }
+}
+
+impl From<&ZooEntry> for Model {
+    /// A built-in model of which nothing is said, outside of the suite.
+    fn from(row: &ZooEntry) -> Model {
+        let source =
+            ModelSource::Zoo { sequence: row.default_sequence, image: row.default_image, has_batch: row.has_batch };
+        Model { source, ..Model::of_file(row.name.to_owned(), PathBuf::new()) }
+    }
+}
+
+/// Where a model's graph comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum ModelSource {
+    /// Built by the program, with the sizes that it has by default.
+    Zoo {
+        /// See [`ZooEntry::default_sequence`].
+        sequence: Option<u32>,
+        /// See [`ZooEntry::default_image`].
+        image: Option<ImageSize>,
+        /// See [`ZooEntry::has_batch`].
+        has_batch: bool,
+    },
+    /// A file of the user's.
+    File(PathBuf),
+}
+
+/// Files that hold a model's input values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inputs {
+    /// One archive, its members named as the inputs.
+    Npz(PathBuf),
+    /// One array an input.
+    Npy(BTreeMap<String, PathBuf>),
+}
+
+/// How scenarios are measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Measure {
+    /// Fresh child processes for each scenario; the unit of replication.
+    pub launches: u32,
+    /// Fewest unprofiled, and as many profiled, runs in a launch.
+    pub min_iterations: u32,
+    /// Most of them.
+    pub max_iterations: u32,
+    /// Runs before the first that counts.
+    pub warmup: u32,
+    /// Time after which a launch starts no further iteration beyond the fewest, in seconds.
+    pub time_budget_s: f64,
+    /// Time after which a launch is taken for hung and killed, in seconds.
+    pub timeout_s: f64,
+}
+
+impl Measure {
+    /// [`Measure::time_budget_s`] as a duration.
+    pub fn time_budget(&self) -> Duration {
+        Duration::from_secs_f64(self.time_budget_s)
+    }
+
+    /// [`Measure::timeout_s`] as a duration.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.timeout_s)
+    }
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Measure {
+            launches: 5,
+            min_iterations: 10,
+            max_iterations: 200,
+            warmup: 2,
+            time_budget_s: 10.0,
+            timeout_s: 600.0,
+        }
+    }
+}
+
+/// What the gate holds against a change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GatePolicy {
+    /// Smallest change of an operator's normalized time that can fail, as a fraction.
+    pub min_effect: f64,
+    /// Smallest absolute change that can fail, in microseconds per run.
+    pub floor_us: f64,
+    /// How many times the spread between launches a change must exceed.
+    pub spread_factor: f64,
+    /// What a change of operators, counts or placement does.
+    pub structure: StructurePolicy,
+}
+
+impl Default for GatePolicy {
+    fn default() -> Self {
+        GatePolicy { min_effect: 0.10, floor_us: 50.0, spread_factor: 4.0, structure: StructurePolicy::Deny }
+    }
+}
+
+/// What a change of operators, counts or placement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StructurePolicy {
+    /// Fails the gate.
+    Deny,
+    /// Is a warning.
+    Warn,
+    /// Is a note.
+    Allow,
+}
+
+/// Limits that hold without a baseline; at least one is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Budget {
+    /// Glob over scenario ids and model names.
+    pub scenario: String,
+    /// Largest share of non-GEMM operators in the latency, 0 to 1.
+    pub max_non_gemm_share: Option<f64>,
+    /// Largest median latency in milliseconds.
+    pub max_latency_ms: Option<f64>,
+}
+
+/// Models that are measured where no configuration names any: the quick suite.
+pub const QUICK_SUITE: [&str; 6] = ["bert-base", "gpt2", "gpt2-decode", "vit-b-16", "swin-t", "segformer-b0"];

@@ -1,0 +1,80 @@
+//! What a child process is asked to do: the document that crosses from the supervisor.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::inputs::InputFiles;
+use crate::runtime::session::FeedTensor;
+use crate::scenario::Scenario;
+
+/// Version of [`LaunchJob`] as it crosses the process boundary.
+pub const JOB_SCHEMA: u32 = 1;
+
+/// One launch, described completely: the child reads no configuration of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchJob {
+    /// [`JOB_SCHEMA`] of the program that wrote it.
+    pub schema: u32,
+    /// The ONNX Runtime library.
+    pub library: PathBuf,
+    /// What is measured.
+    pub scenario: Scenario,
+    /// Where the model comes from.
+    pub source: ModelSource,
+    /// Extents of free dimensions by name, for models of the user's.
+    #[serde(default)]
+    pub dimensions: BTreeMap<String, u64>,
+    /// NumPy files with inputs, for models of the user's.
+    #[serde(default)]
+    pub input_files: InputFiles,
+    /// How often to run.
+    pub plan: Plan,
+    /// A private folder for profiles; emptied by its owner.
+    pub scratch_dir: PathBuf,
+}
+
+/// Where a launch takes its model from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "from")]
+pub enum ModelSource {
+    /// A graph of [`crate::zoo`], built for the scenario's shapes.
+    Zoo {
+        /// Registry name.
+        name: String,
+    },
+    /// A file of the user's.
+    File {
+        /// The `.onnx` file.
+        path: PathBuf,
+    },
+    /// A serialized model with its inputs, as tests make them.
+    Bytes {
+        /// The `ModelProto`.
+        model: Vec<u8>,
+        /// A tensor for each input.
+        feeds: Vec<FeedTensor>,
+    },
+}
+
+/// How a launch spends its runs. Profiled and unprofiled runs are made in pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Runs that are discarded at first: they hold arena growth and algorithm search.
+    pub warmup_runs: u32,
+    /// Pairs that are made even when the budget is used up.
+    pub min_iterations: u32,
+    /// Pairs after which the launch ends with budget left.
+    pub max_iterations: u32,
+    /// Seconds for the pairs; warm-up and preparation come on top.
+    pub time_budget_s: f64,
+    /// Seed of the generated inputs.
+    pub seed: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan { warmup_runs: 3, min_iterations: 10, max_iterations: 100, time_budget_s: 5.0, seed: 0 }
+    }
+}

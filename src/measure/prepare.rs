@@ -1,0 +1,189 @@
+//! The model and its inputs, ready for a session.
+
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+use crate::measure::inputs::{self, InputData, InputError, InputRequest, InputTensor};
+use crate::measure::job::{LaunchJob, ModelSource};
+use crate::measure::launch::sha256_hex;
+use crate::onnx::inspect::NodeIndex;
+use crate::onnx::proto::{GraphProto, ModelProto};
+use crate::onnx::{OnnxError, external, file};
+use crate::runtime::session::{ExternalFile, FeedTensor, Model, TensorData};
+use crate::zoo::{self, BuildShape, ZooError, weights};
+
+/// Why a model or its inputs could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The bytes given are no model.
+    #[error("the model cannot be decoded: {0}")]
+    Decode(#[from] prost::DecodeError),
+    /// The file, or the files of weights beside it, cannot be used.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The built-in model cannot be built for these sizes.
+    #[error(transparent)]
+    Zoo(#[from] ZooError),
+    /// The inputs cannot be made.
+    #[error(transparent)]
+    Inputs(#[from] InputError),
+    /// The file disappeared between two looks.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// What a session is made from.
+pub(super) struct Prepared {
+    bytes: Vec<u8>,
+    path: Option<PathBuf>,
+    sha256: String,
+    nodes: NodeIndex,
+    pub(super) external: Vec<ExternalFile>,
+    pub(super) feeds: Vec<FeedTensor>,
+    model: ModelProto,
+}
+
+/// Builds or reads the model and makes its inputs.
+pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
+    match &job.source {
+        ModelSource::Bytes { model, feeds } => Ok(Prepared {
+            bytes: model.clone(),
+            path: None,
+            sha256: sha256_hex(model),
+            nodes: NodeIndex::default(),
+            external: Vec::new(),
+            feeds: feeds.clone(),
+            model: ModelProto::decode(model.as_slice())?,
+        }),
+        ModelSource::Zoo { name } => build(job, name),
+        ModelSource::File { path } => read(job, path),
+    }
+}
+
+fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
+    let scenario = &job.scenario;
+    let shape = BuildShape {
+        batch: scenario.batch.unwrap_or(1),
+        sequence: scenario.sequence,
+        image: scenario.image.map(|image| (image.height, image.width)),
+    };
+    let built = zoo::build(name, &shape)?;
+    let feeds = feeds(job, &built.model, name)?;
+    let bytes = built.model.encode_to_vec();
+    let arena = ExternalFile { location: built.weights.file_name.to_owned(), bytes: weights::fill(&built.weights) };
+    Ok(Prepared {
+        path: None,
+        sha256: sha256_hex(&bytes),
+        nodes: NodeIndex::of(&built.model),
+        external: vec![arena],
+        feeds,
+        bytes,
+        model: built.model,
+    })
+}
+
+fn read(job: &LaunchJob, path: &Path) -> Result<Prepared, PrepareError> {
+    let model = file::read(path)?;
+    external::check(&model, path)?;
+    let feeds = feeds(job, &model, &path.display().to_string())?;
+    let bytes = std::fs::read(path).map_err(|source| PrepareError::Read { path: path.to_owned(), source })?;
+    Ok(Prepared {
+        bytes: Vec::new(),
+        path: Some(path.to_owned()),
+        sha256: sha256_hex(&bytes),
+        nodes: NodeIndex::of(&model),
+        external: Vec::new(),
+        feeds,
+        model,
+    })
+}
+
+fn feeds(job: &LaunchJob, model: &ModelProto, label: &str) -> Result<Vec<FeedTensor>, PrepareError> {
+    let request = InputRequest {
+        dimensions: job.dimensions.clone(),
+        batch: job.scenario.batch,
+        sequence: job.scenario.sequence,
+        image: job.scenario.image,
+        files: job.input_files.clone(),
+        seed: job.plan.seed,
+    };
+    Ok(inputs::plan(model, label, &request)?.into_iter().map(feed).collect())
+}
+
+fn feed(tensor: InputTensor) -> FeedTensor {
+    FeedTensor {
+        name: tensor.name,
+        element: tensor.element.onnx(),
+        // A dimension beyond i64 would be an input of exabytes, which planning the inputs has refused.
+        shape: tensor.shape.into_iter().map(|dim| i64::try_from(dim).unwrap_or(i64::MAX)).collect(),
+        data: match tensor.data {
+            InputData::String(strings) => TensorData::Strings(strings),
+            InputData::Float32(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Float64(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Float16(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Bfloat16(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Int8(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Int16(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Int32(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Int64(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Uint8(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Uint16(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Uint32(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Uint64(values) => bytes(&values, |v| v.to_ne_bytes()),
+            InputData::Bool(values) => bytes(&values, |v| [u8::from(v)]),
+        },
+    }
+}
+
+/// Elements in the machine's byte order, as ONNX Runtime reads them.
+fn bytes<T: Copy, const SIZE: usize>(values: &[T], native: impl Fn(T) -> [u8; SIZE]) -> TensorData {
+    TensorData::Bytes(values.iter().flat_map(|value| native(*value)).collect())
+}
+
+impl Prepared {
+    pub(super) fn model(&self) -> Model<'_> {
+        match &self.path {
+            Some(path) => Model::File(path),
+            None => Model::Bytes(&self.bytes),
+        }
+    }
+
+    /// SHA-256 of the graph as given to ONNX Runtime.
+    pub(super) fn sha256(&self) -> String {
+        self.sha256.clone()
+    }
+
+    /// Name of the first node of this operator, and the opset that the model imports for its domain.
+    pub(super) fn find_operator(&self, domain: &str, operator: &str) -> Option<(String, Option<String>)> {
+        let same_domain = |other: Option<&str>| canonical(other.unwrap_or_default()) == canonical(domain);
+        let graph = self.model.graph.as_ref()?;
+        let name = first_node(graph, &|op, of| op == operator && same_domain(Some(of)))?;
+        let opset = self.model.opset_import.iter().find(|import| same_domain(import.domain.as_deref()));
+        Some((name, opset.and_then(|import| import.version).map(|version| version.to_string())))
+    }
+
+    /// Domain of the node of this name before optimization (`""` is `ai.onnx`).
+    pub(super) fn domain_of(&self, name: &str, op_type: &str) -> Option<String> {
+        self.nodes.domain_of(name, op_type).map(str::to_owned)
+    }
+}
+
+fn canonical(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
+}
+
+fn first_node(graph: &GraphProto, wanted: &dyn Fn(&str, &str) -> bool) -> Option<String> {
+    graph.node.iter().find_map(|node| {
+        if wanted(node.op_type(), node.domain()) {
+            return Some(node.name().to_owned());
+        }
+        let inner = node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));
+        inner.into_iter().find_map(|graph| first_node(graph, wanted))
+    })
+}

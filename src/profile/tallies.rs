@@ -1,0 +1,286 @@
+//! Events -> runs -> one tally a node.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::mem;
+
+use super::distribution::Distribution;
+use super::event::{Category, Event, NameEncoding};
+use super::nesting::{Interval, nest};
+use super::reader::{ProfileError, Reader};
+use super::shapes::{TensorList, tensor_list};
+
+/// Operators that run subgraphs.
+const RUN_SUBGRAPHS: [&str; 7] = ["If", "Loop", "Scan", "BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"];
+
+/// A node of the executed graph over all runs read so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeTally {
+    /// Node name after optimization.
+    pub name: String,
+    /// Operator type, without its domain.
+    pub op_type: String,
+    /// Execution provider.
+    pub provider: String,
+    /// Nodes around it; 0 in the main graph.
+    pub depth: u32,
+    /// Inputs of its first execution.
+    pub inputs: TensorList,
+    /// Outputs of its first execution.
+    pub outputs: TensorList,
+    /// Executions in a run, over runs. A run in which it did not execute counts as 0.
+    pub executions: Distribution,
+    /// Executions that it ran directly inside itself in a run, over runs.
+    pub children: Distribution,
+    /// Self time in a run in microseconds, over runs.
+    pub self_us: Distribution,
+}
+
+/// Folds any number of profiles of one session, each with one run or many.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    nodes: Vec<Identity>,
+    by_identity: HashMap<Key, u32>,
+    /// Node of the preceding event: the next one in `nodes` is likely the next event's.
+    previous: u32,
+    pending: Vec<Interval>,
+    places: Vec<Place>,
+    by_place: HashMap<(u32, Option<u32>), u32>,
+    model_run_us: Vec<f64>,
+    executor_us: Vec<f64>,
+    truncated: bool,
+    strays: u64,
+}
+
+/// What tells nodes apart: `node_index` restarts in each subgraph and names need not be unique.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    name: Vec<u8>,
+    index: Vec<u8>,
+    op_type: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Identity {
+    key: Key,
+    name: String,
+    op_type: String,
+    provider: String,
+    inputs: TensorList,
+    outputs: TensorList,
+    runs_subgraphs: bool,
+}
+
+/// A node at one place of the nest.
+#[derive(Debug, Default)]
+struct Place {
+    node: u32,
+    depth: u32,
+    certain: bool,
+    executions: Distribution,
+    children: Distribution,
+    self_us: Distribution,
+    this_run: RunSums,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct RunSums {
+    executions: i64,
+    children: i64,
+    self_us: i64,
+}
+
+impl Tallies {
+    /// Reads one profile to its end. Runs are told apart by their `model_run` events, before or after their nodes'.
+    ///
+    /// # Errors
+    /// Those of [`Reader::next_event`]; runs that were complete before the error stay counted.
+    pub fn read<R: Read>(&mut self, source: R, encoding: NameEncoding) -> Result<(), ProfileError> {
+        let mut reader = Reader::new(source, encoding);
+        // The run whose `model_run` came last: events inside it may still follow where the writer sorts by start.
+        let mut open: Option<(i64, i64)> = None;
+        let result = loop {
+            let event = match reader.next_event() {
+                Ok(Some(event)) => event,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            if event.is_truncation_mark() {
+                self.truncated = true;
+            } else if event.is_model_run() {
+                let end = event.start_us.saturating_add(event.duration_us);
+                self.close(open.take());
+                open = Some((event.start_us, end));
+                self.model_run_us.push(event.duration_us as f64);
+            } else if event.category == Category::Node {
+                if open.is_some_and(|(_, end)| event.start_us > end) {
+                    self.close(open.take());
+                }
+                self.add(&event);
+            }
+        };
+        self.close(open.take());
+        self.strays += u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
+        self.pending.clear();
+        result
+    }
+
+    /// Durations of the `model_run` events in microseconds, in order.
+    pub fn model_run_us(&self) -> &[f64] {
+        &self.model_run_us
+    }
+
+    /// Sum of the durations of main-graph nodes in each run, uncorrected, in microseconds, in order.
+    pub fn node_sum_us(&self) -> &[f64] {
+        &self.executor_us
+    }
+
+    /// True where ONNX Runtime said that it dropped events.
+    pub fn truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Node events that lay in no run: the profile lost its `model_run`.
+    pub fn strays(&self) -> u64 {
+        self.strays
+    }
+
+    /// The nodes in order of their first execution.
+    pub fn into_nodes(self) -> Vec<NodeTally> {
+        let mut certain = vec![false; self.nodes.len()];
+        for place in self.places.iter().filter(|place| place.certain) {
+            if let Some(seen) = certain.get_mut(index(place.node)) {
+                *seen = true;
+            }
+        }
+        // An execution that was too close to call lasted no time, and the node's true place is known from other runs.
+        let kept = self
+            .places
+            .into_iter()
+            .filter(|place| place.certain || !certain.get(index(place.node)).copied().unwrap_or(false));
+        let nodes = &self.nodes;
+        let mut rows: Vec<(u32, NodeTally)> = kept
+            .filter_map(|place| {
+                let identity = nodes.get(index(place.node))?;
+                Some((
+                    place.node,
+                    NodeTally {
+                        name: identity.name.clone(),
+                        op_type: identity.op_type.clone(),
+                        provider: identity.provider.clone(),
+                        depth: place.depth,
+                        inputs: identity.inputs.clone(),
+                        outputs: identity.outputs.clone(),
+                        executions: place.executions,
+                        children: place.children,
+                        self_us: place.self_us,
+                    },
+                ))
+            })
+            .collect();
+        rows.sort_by_key(|(node, _)| *node);
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    fn add(&mut self, event: &Event<'_>) {
+        let node = self.identify(event);
+        let runs_subgraphs = self.nodes.get(index(node)).is_some_and(|node| node.runs_subgraphs);
+        self.pending.push(Interval {
+            thread: event.thread,
+            start_us: event.start_us,
+            duration_us: event.duration_us,
+            node,
+            runs_subgraphs,
+        });
+    }
+
+    fn identify(&mut self, event: &Event<'_>) -> u32 {
+        let node_index = event.raw_arg("node_index").unwrap_or_default();
+        let op_type = event.raw_arg("op_name").unwrap_or_default();
+        let is = |identity: &Identity| {
+            identity.key.name == event.name && identity.key.index == node_index && identity.key.op_type == op_type
+        };
+        let guess = if index(self.previous) + 1 < self.nodes.len() { self.previous + 1 } else { 0 };
+        if self.nodes.get(index(guess)).is_some_and(is) {
+            self.previous = guess;
+            return guess;
+        }
+        let key = Key { name: event.name.to_vec(), index: node_index.to_vec(), op_type: op_type.to_vec() };
+        let fresh = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let node = *self.by_identity.entry(key.clone()).or_insert(fresh);
+        if node == fresh {
+            self.nodes.push(Identity::of(key, event));
+        }
+        self.previous = node;
+        node
+    }
+
+    /// Folds the pending events inside the run; what began before it belongs to no run, what begins after stays.
+    fn close(&mut self, run: Option<(i64, i64)>) {
+        let Some((start, end)) = run else { return };
+        let mut inside = mem::take(&mut self.pending);
+        // A start may equal the next run's, which is an event apart: nodes of a run never start at its very end.
+        self.pending = inside.iter().copied().filter(|event| event.start_us > end).collect();
+        let before = inside.len() - self.pending.len();
+        inside.retain(|event| (start..=end).contains(&event.start_us));
+        self.strays += u64::try_from(before - inside.len()).unwrap_or(u64::MAX);
+        let nested = nest(&mut inside);
+        self.executor_us
+            .push(nested.iter().filter(|row| row.depth == 0).map(|row| row.duration_us).sum::<i64>() as f64);
+        let mut place_of: Vec<u32> = Vec::with_capacity(nested.len());
+        for row in &nested {
+            let parent = row.parent.and_then(|parent| place_of.get(parent).copied());
+            let number = self.place(row.node, parent, row.depth);
+            place_of.push(number);
+            if let Some(place) = self.places.get_mut(index(number)) {
+                place.certain |= !row.uncertain;
+                place.this_run.executions += 1;
+                place.this_run.children += i64::from(row.children);
+                place.this_run.self_us += row.self_us;
+            }
+        }
+        for place in &mut self.places {
+            let sums = mem::take(&mut place.this_run);
+            place.executions.add(sums.executions);
+            place.children.add(sums.children);
+            place.self_us.add(sums.self_us);
+        }
+    }
+
+    fn place(&mut self, node: u32, parent: Option<u32>, depth: u32) -> u32 {
+        let fresh = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        let number = *self.by_place.entry((node, parent)).or_insert(fresh);
+        if number == fresh {
+            let mut place = Place { node, depth, ..Place::default() };
+            // Runs that are over had no execution here; the current one is added when it closes.
+            for _ in 0..self.executor_us.len().saturating_sub(1) {
+                place.executions.add(0);
+                place.children.add(0);
+                place.self_us.add(0);
+            }
+            self.places.push(place);
+        }
+        number
+    }
+}
+
+impl Identity {
+    fn of(key: Key, event: &Event<'_>) -> Self {
+        let text = |name: &str| event.arg(name).unwrap_or_default().into_owned();
+        let tensors = |name: &str| tensor_list(event.raw_arg(name).unwrap_or_default());
+        let op_type = text("op_name");
+        Identity {
+            key,
+            name: event.name().into_owned(),
+            provider: text("provider"),
+            inputs: tensors("input_type_shape"),
+            outputs: tensors("output_type_shape"),
+            runs_subgraphs: RUN_SUBGRAPHS.contains(&op_type.as_str()),
+            op_type,
+        }
+    }
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

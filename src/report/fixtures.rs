@@ -1,0 +1,342 @@
+//! Reports as a real run makes them, in fixed numbers, for the tests of all renderers.
+
+use crate::measure::result::LaunchWarning;
+use crate::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider};
+
+use super::*;
+
+const CPU: &str = "CPUExecutionProvider";
+
+fn key(key: &str) -> OperatorKey {
+    OperatorKey(key.into())
+}
+
+/// A value with a fixed small wobble over three launches, `wobble` relative.
+fn sample(value: f64, wobble: f64) -> Sample {
+    Sample(vec![value * (1.0 - wobble), value, value * (1.0 + 1.2 * wobble)])
+}
+
+struct Row(&'static str, Option<Group>, u32, f64, &'static str);
+
+fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
+    let total: f64 = rows.iter().map(|row| row.3).sum();
+    let operators = rows
+        .iter()
+        .map(|row| OperatorSummary {
+            key: key(row.0),
+            group: row.1,
+            fused: row.0.contains("Fused") || row.0.ends_with(":Attention"),
+            provider: CPU.into(),
+            nodes: row.2,
+            executions: row.2,
+            self_us: sample(row.3, 0.012),
+            share: sample(row.3 / total, 0.007),
+            shapes: vec![
+                ShapeClass { inputs: row.4.into(), executions: row.2 - row.2 / 3, self_us: row.3 * 0.7 },
+                ShapeClass { inputs: format!("{} int64[4]", row.4), executions: row.2 / 3, self_us: row.3 * 0.3 },
+            ]
+            .into_iter()
+            .filter(|shape| shape.executions > 0)
+            .collect(),
+        })
+        .collect();
+    Summary {
+        scenario: Scenario {
+            model: ModelRef::Zoo { name: name.into() },
+            provider: Provider::Cpu,
+            precision: Precision::Fp32,
+            optimization: Optimization::All,
+            batch: Some(1),
+            sequence: Some(128),
+            image: None,
+            threads: 1,
+        },
+        id: ScenarioId(id.into()),
+        onnxruntime: "1.31.1".into(),
+        model_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+        latency_us: sample(latency_us, 0.009),
+        remainder_us: sample(latency_us - total, 0.05),
+        reconciliation: sample(total / latency_us, 0.001),
+        raw_reconciliation: sample(total / latency_us + 0.021, 0.001),
+        iterations: 150,
+        peak_rss_bytes: Some(612 << 20),
+        operators,
+        warnings: Vec::new(),
+        unsteady: Vec::new(),
+    }
+}
+
+/// A transformer encoder, nothing wrong with it.
+pub fn bert() -> Summary {
+    let rows = [
+        Row("ai.onnx:MatMul", Some(Group::Gemm), 73, 271_400.0, "float[1,128,768] float[768,3072]"),
+        Row("com.microsoft:Attention", Some(Group::Gemm), 12, 58_120.0, "float[1,128,768] float[768,2304]"),
+        Row("com.microsoft:BiasGelu", Some(Group::Activation), 12, 31_870.0, "float[1,128,3072] float[3072]"),
+        Row("com.microsoft:SkipLayerNormalization", Some(Group::Normalization), 24, 17_904.0, "float[1,128,768]"),
+        Row("ai.onnx:Softmax", Some(Group::LogitComputation), 12, 9_333.0, "float[1,12,128,128]"),
+        Row("ai.onnx:Add", Some(Group::ElementWise), 26, 8_020.0, "float[1,128,768] float[768]"),
+        Row("ai.onnx:Transpose", Some(Group::Memory), 36, 4_410.0, "float[1,128,12,64]"),
+        Row("ai.onnx:Gather", Some(Group::Embedding), 5, 811.0, "float[30522,768] int64[1,128]"),
+        Row("ai.onnx:Reshape", Some(Group::Memory), 49, 120.0, "float[1,128,768] int64[4]"),
+        Row("ai.onnx:Tanh", Some(Group::Activation), 1, 14.0, "float[1,768]"),
+    ];
+    summary("bert-base", "bert-base@cpu-fp32-all-b1-s128-t1", 407_300.0, &rows)
+}
+
+fn finding(code: FindingCode, severity: Severity, id: &str, operator: &str, message: &str, remedy: &str) -> Finding {
+    Finding {
+        code,
+        severity,
+        scenario: ScenarioId(id.into()),
+        operator: (!operator.is_empty()).then(|| key(operator)),
+        message: message.into(),
+        remedy: remedy.into(),
+    }
+}
+
+fn structure(id: &str, operator: &str, message: &str) -> Finding {
+    let remedy = "Compare the exporter's and ONNX Runtime's versions; accept the new structure if it is meant.";
+    finding(FindingCode::StructureChanged, Severity::Warning, id, operator, message, remedy)
+}
+
+fn measured(summary: Summary, comparison: Option<Comparison>, findings: Vec<Finding>) -> ScenarioReport {
+    let id = summary.id.clone();
+    ScenarioReport { id, result: ScenarioResult::Measured { summary: Box::new(summary) }, comparison, findings }
+}
+
+/// A comparison in which each operator keeps its time, but for those named with another ratio head/base.
+fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Comparison {
+    let ratio = |key: &OperatorKey| moved.iter().find(|(name, _)| *name == key.0).map_or(1.0, |&(_, ratio)| ratio);
+    let base = |operator: &OperatorSummary| operator.self_us.0[1] / ratio(&operator.key) / machine;
+    let base_total: f64 = summary.operators.iter().map(base).sum();
+    Comparison {
+        structure: Vec::new(),
+        fingerprint: Vec::new(),
+        machine_factor: Some(machine),
+        operators: summary
+            .operators
+            .iter()
+            .map(|operator| OperatorChange {
+                key: operator.key.clone(),
+                provider: operator.provider.clone(),
+                base_us: base(operator),
+                head_us: operator.self_us.0[1],
+                base_share: base(operator) / base_total,
+                head_share: operator.share.0[1],
+                normalized_ratio: Some(ratio(&operator.key)),
+                spread: 0.013,
+            })
+            .collect(),
+        base_latency_us: base_total * 1.013,
+        head_latency_us: summary.latency_us.0[1],
+        causes: Vec::new(),
+    }
+}
+
+/// Softmax regressed and a fusion broke, after an upgrade of ONNX Runtime.
+fn regressed() -> ScenarioReport {
+    let summary = bert();
+    let id = summary.id.0.clone();
+    let mut comparison = comparison(&summary, 1.034, &[("ai.onnx:Softmax", 1.42), ("ai.onnx:Add", 1.9)]);
+    comparison.operators.retain(|change| change.key.0 != "ai.onnx:Tanh");
+    comparison.structure = vec![
+        StructuralDifference::Vanished {
+            key: key("com.microsoft:EmbedLayerNormalization"),
+            provider: CPU.into(),
+            executions: 1,
+        },
+        StructuralDifference::Appeared { key: key("ai.onnx:Tanh"), provider: CPU.into(), executions: 1 },
+        StructuralDifference::Count { key: key("ai.onnx:Add"), provider: CPU.into(), base: 14, head: 26 },
+        StructuralDifference::Moved {
+            key: key("ai.onnx:Gather"),
+            from: "CUDAExecutionProvider".into(),
+            to: CPU.into(),
+            executions: 5,
+        },
+    ];
+    comparison.causes = vec![
+        Cause { what: "onnxruntime".into(), base: "1.30.0".into(), head: "1.31.1".into() },
+        Cause { what: "model".into(), base: "3b1c5f0a9e77".into(), head: "9f86d081884c".into() },
+    ];
+    let findings = vec![
+        finding(
+            FindingCode::OperatorRegressed,
+            Severity::Error,
+            &id,
+            "ai.onnx:Softmax",
+            "ai.onnx:Softmax takes 1.42 times its baseline time after the machine factor 1.03; its limit is 1.10 (6.57 ms -> 9.33 ms)",
+            "See the structure differences first; if the change is meant, run `cargo nongemm accept` and commit the baseline.",
+        ),
+        structure(&id, "ai.onnx:Add", "ai.onnx:Add runs 26 times on CPUExecutionProvider, 14 times in the baseline"),
+        structure(&id, "ai.onnx:Tanh", "ai.onnx:Tanh appeared: 1 executions per run on CPUExecutionProvider"),
+        finding(
+            FindingCode::OperatorImproved,
+            Severity::Note,
+            &id,
+            "com.microsoft:BiasGelu",
+            "com.microsoft:BiasGelu takes 0.81 times its baseline time",
+            "Run `cargo nongemm accept` to hold later runs to it.",
+        ),
+    ];
+    measured(summary, Some(comparison), findings)
+}
+
+fn improved() -> ScenarioReport {
+    let rows = [
+        Row("ai.onnx:Conv", Some(Group::Gemm), 1, 8_420.0, "float[1,3,224,224] float[768,3,16,16]"),
+        Row("ai.onnx:MatMul", Some(Group::Gemm), 72, 691_400.0, "float[1,197,768] float[768,3072]"),
+        Row("ai.onnx:LayerNormalization", Some(Group::Normalization), 25, 12_204.0, "float[1,197,768] float[768]"),
+        Row("com.microsoft:Gelu", Some(Group::Activation), 12, 48_870.0, "float[1,197,3072]"),
+    ];
+    let mut summary = summary("vit-b-16", "vit-b-16@cpu-fp32-all-b1-i224-t1", 772_000.0, &rows);
+    summary.operators.sort_by(|a, b| b.share.0[1].total_cmp(&a.share.0[1]));
+    summary.scenario.sequence = None;
+    summary.scenario.image = Some(ImageSize { height: 224, width: 224 });
+    let comparison = comparison(&summary, 0.998, &[("com.microsoft:Gelu", 0.71)]);
+    let id = summary.id.0.clone();
+    let improved = finding(
+        FindingCode::OperatorImproved,
+        Severity::Note,
+        &id,
+        "com.microsoft:Gelu",
+        "com.microsoft:Gelu takes 0.71 times its baseline time",
+        "Run `cargo nongemm accept` to hold later runs to it.",
+    );
+    measured(summary, Some(comparison), vec![improved])
+}
+
+fn without_baseline() -> ScenarioReport {
+    let rows = [
+        Row("ai.onnx:MatMul", Some(Group::Gemm), 48, 402.0, "float[1,1,768] float[768,2304]"),
+        Row("ai.onnx:Concat", Some(Group::Memory), 24, 201.3, "float[1,12,127,64] float[1,12,1,64]"),
+        Row("ai.onnx:Split", Some(Group::Memory), 12, 77.4, "float[1,1,2304]"),
+        Row("ai.onnx:Softmax", Some(Group::LogitComputation), 12, 31.1, "float[1,12,1,128]"),
+    ];
+    let mut summary = summary("gpt2", "gpt2@cpu-fp32-all-b1-s1-t1", 731.0, &rows);
+    summary.warnings = vec![LaunchWarning::NotReconciled { ratio: 0.973 }, LaunchWarning::Contended { ratio: 1.62 }];
+    let id = summary.id.0.clone();
+    let note = finding(
+        FindingCode::NoBaseline,
+        Severity::Warning,
+        &id,
+        "",
+        "no baseline for this scenario on linux-x86_64-avx512-cpu",
+        "Run `cargo nongemm accept` here and commit the file it writes.",
+    );
+    measured(summary, None, vec![note])
+}
+
+fn other_machine() -> ScenarioReport {
+    let rows = [
+        Row("ai.onnx:Conv", Some(Group::Gemm), 20, 61_000.0, "float[1,3,512,512] float[32,3,7,7]"),
+        Row("ai.onnx:Resize", Some(Group::Interpolation), 4, 22_750.0, "float[1,256,16,16]"),
+        Row("ai.onnx:Relu", Some(Group::Activation), 1, 900.0, "float[1,256,128,128]"),
+    ];
+    let summary = summary("segformer-b0", "segformer-b0@cpu-fp32-all-b1-i512-t1", 85_400.0, &rows);
+    let mut comparison = comparison(&summary, 0.62, &[("ai.onnx:Resize", 1.3)]);
+    comparison.fingerprint =
+        vec![FingerprintDifference { field: "instruction-set".into(), base: "avx2".into(), head: "avx512".into() }];
+    comparison.causes = vec![Cause {
+        what: "cpu".into(),
+        base: "AMD EPYC 7763 64-Core Processor".into(),
+        head: "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz".into(),
+    }];
+    let id = summary.id.0.clone();
+    let differs = finding(
+        FindingCode::FingerprintDiffers,
+        Severity::Note,
+        &id,
+        "",
+        "the baseline is of another machine class (instruction-set avx2, here avx512): times are shown, not judged",
+        "Run `cargo nongemm accept` here to make a baseline for this class.",
+    );
+    measured(summary, Some(comparison), vec![differs])
+}
+
+fn failed() -> ScenarioReport {
+    let id = "swin-t@cpu-fp32-all-b1-i224-t1";
+    ScenarioReport {
+        id: ScenarioId(id.into()),
+        result: ScenarioResult::Failed {
+            reason: "launch 2 was killed by signal 9 (SIGKILL) after 14 of 50 iterations".into(),
+            log: vec![
+                "[W:onnxruntime:, execution_frame.cc:874] Expected shape from model of {1,768} does not match".into(),
+                "\x1b[31mout of memory\x1b[0m: peak 7.9 GiB".into(),
+            ],
+        },
+        comparison: None,
+        findings: vec![finding(
+            FindingCode::NotMeasured,
+            Severity::Error,
+            id,
+            "",
+            "launch 2 was killed by signal 9 (SIGKILL) after 14 of 50 iterations",
+            "Give the job more memory or measure a smaller batch.",
+        )],
+    }
+}
+
+/// A third party's model whose names try to move the cursor, open tags and mention people.
+pub fn hostile() -> ScenarioReport {
+    let rows = [
+        Row("ai.onnx:Gemm", Some(Group::Gemm), 3, 4_000.0, "float[1,64] float[64,64]"),
+        Row("evil|`x`:\x1b[2J<b>@octocat\n|Loss", None, 2, 2_500.0, "float[1,64]"),
+        Row("模型工房.中文:非常に長い演算子の名前でありますから切り詰める", None, 1, 310.0, "float[1,64] | `tick` <i>"),
+    ];
+    let id = "user-model_名前-with-a-very-long-name-that-goes-on-and-on-and-never-ends@cpu-fp32-all-b1-t1";
+    let mut summary = summary("user-model", id, 6_900.0, &rows);
+    summary.peak_rss_bytes = None;
+    summary.unsteady = vec![UnsteadyOperator { key: key(rows[2].0), provider: CPU.into(), executions: vec![1, 1, 4] }];
+    let unknown = finding(
+        FindingCode::UnknownOperator,
+        Severity::Warning,
+        id,
+        rows[1].0,
+        &format!("{} is not in the taxonomy", rows[1].0),
+        "It counts as non-GEMM; report it, so that the taxonomy can name its group.",
+    );
+    let comparison = comparison(&summary, 1.0, &[]);
+    measured(summary, Some(comparison), vec![unknown])
+}
+
+fn machine() -> Machine {
+    Machine {
+        fingerprint: "linux-x86_64-avx512-cpu".into(),
+        cpu: "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz".into(),
+        cores: 2,
+        onnxruntime: "1.31.1".into(),
+    }
+}
+
+/// `check` with one of everything: regressed, improved, no baseline, other machine, failed, hostile names.
+pub fn check() -> Report {
+    Report {
+        schema: REPORT_SCHEMA,
+        tool: "0.1.0".into(),
+        command: "check".into(),
+        machine: machine(),
+        scenarios: vec![regressed(), improved(), without_baseline(), other_machine(), failed(), hostile()],
+        outcome: Outcome::GateFailed,
+    }
+}
+
+/// `check` that could not measure one of two scenarios.
+pub fn incomplete() -> Report {
+    Report { scenarios: vec![improved(), failed()], outcome: Outcome::Incomplete, ..check() }
+}
+
+/// `check` that failed the gate on one of two scenarios.
+pub fn gate_failed() -> Report {
+    Report { scenarios: vec![regressed(), improved()], outcome: Outcome::GateFailed, ..check() }
+}
+
+/// `run` of two scenarios, nothing to remark.
+pub fn run() -> Report {
+    let plain = |report: ScenarioReport| ScenarioReport { comparison: None, findings: Vec::new(), ..report };
+    Report {
+        command: "run".into(),
+        scenarios: vec![measured(bert(), None, Vec::new()), plain(improved())],
+        outcome: Outcome::Pass,
+        ..check()
+    }
+}

@@ -1,0 +1,143 @@
+//! Figures as text: one unit and one number of decimals a column, so that columns can be compared by eye.
+
+/// The unit that all times of a column are shown in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeUnit {
+    /// `us`, `ms` or `s`.
+    pub name: &'static str,
+    microseconds: u32,
+    decimals: usize,
+}
+
+impl TimeUnit {
+    /// The unit for a column whose largest time is `largest_us` microseconds: at least three significant digits there.
+    pub fn for_largest(largest_us: f64) -> TimeUnit {
+        let (name, microseconds) = match largest_us {
+            us if us >= 1e6 => ("s", 1_000_000),
+            us if us >= 1e3 => ("ms", 1_000),
+            _ => ("us", 1),
+        };
+        let decimals = match largest_us / f64::from(microseconds) {
+            n if n >= 100.0 => 1,
+            n if n >= 10.0 => 2,
+            _ => 3,
+        };
+        // The profiler's clock counts whole microseconds: more than a tenth of one would be invented.
+        TimeUnit { name, microseconds, decimals: if microseconds == 1 { 1 } else { decimals } }
+    }
+
+    /// The unit for a column of these times, in microseconds.
+    pub fn for_column(times_us: impl IntoIterator<Item = f64>) -> TimeUnit {
+        TimeUnit::for_largest(times_us.into_iter().filter(|us| us.is_finite()).map(f64::abs).fold(0.0, f64::max))
+    }
+
+    /// The same unit with decimals enough for the smallest time of the column, in microseconds.
+    pub fn resolving(self, smallest_us: f64) -> TimeUnit {
+        let decimals = match smallest_us / f64::from(self.microseconds) {
+            n if n < 1.0 => 3,
+            n if n < 10.0 => 2,
+            _ => self.decimals,
+        };
+        TimeUnit { decimals: if self.microseconds == 1 { 1 } else { decimals.max(self.decimals) }, ..self }
+    }
+
+    /// `us` microseconds in this unit, without its name.
+    pub fn number(self, us: f64) -> String {
+        finite(us, |us| {
+            let digits = format!("{:.*}", self.decimals, us / f64::from(self.microseconds));
+            // A remainder of -0.0001 ms is no remainder: "-0.000" would read as a fault.
+            if digits.trim_start_matches(['-', '0', '.']).is_empty() {
+                digits.trim_start_matches('-').to_owned()
+            } else {
+                digits
+            }
+        })
+    }
+
+    /// `us` microseconds in this unit, with its name.
+    pub fn with_unit(self, us: f64) -> String {
+        format!("{} {}", self.number(us), self.name)
+    }
+}
+
+/// One time on its own, in the unit that fits it.
+pub fn time(us: f64) -> String {
+    TimeUnit::for_column([us]).with_unit(us)
+}
+
+/// A fraction as a percentage with one decimal: `21.9 %`.
+pub fn percent(fraction: f64) -> String {
+    finite(fraction, |fraction| format!("{} %", one_decimal(fraction * 100.0)))
+}
+
+/// A relative spread; `-` where one launch cannot tell.
+pub fn spread(spread: Option<f64>) -> String {
+    percent(spread.unwrap_or(f64::NAN))
+}
+
+/// A relative change with its sign: `+2.8 %`.
+pub fn change(ratio: f64) -> String {
+    finite(ratio - 1.0, |change| format!("{:+.1} %", change * 100.0))
+}
+
+/// A ratio with two decimals: `1.42`.
+pub fn ratio(ratio: f64) -> String {
+    finite(ratio, |ratio| format!("{ratio:.2}"))
+}
+
+/// Bytes in binary units: `612 MiB`, `1.4 GiB`.
+pub fn bytes(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    let whole = bytes / MIB;
+    if whole >= 1024 { format!("{}.{} GiB", whole / 1024, whole % 1024 * 10 / 1024) } else { format!("{whole} MiB") }
+}
+
+/// `count` things: `1 launch`, `5 launches`.
+pub fn count(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn one_decimal(value: f64) -> String {
+    let text = format!("{value:.1}");
+    if text == "-0.0" { "0.0".to_owned() } else { text }
+}
+
+/// A figure that could not be computed shows as `-`, never as `NaN`.
+fn finite(value: f64, show: impl FnOnce(f64) -> String) -> String {
+    if value.is_finite() { show(value) } else { "-".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_time_chooses_the_unit_of_a_column() {
+        let unit = TimeUnit::for_column([12.0, 412_345.0, f64::NAN]);
+        assert_eq!(unit.with_unit(412_345.0), "412.3 ms");
+        assert_eq!(unit.number(12.0), "0.0");
+        assert_eq!(TimeUnit::for_column([3_261_000.0]).with_unit(3_261_000.0), "3.261 s");
+        assert_eq!(TimeUnit::for_column([999.94]).with_unit(999.94), "999.9 us");
+        assert_eq!(TimeUnit::for_column([]).number(0.0), "0.0");
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_dash_and_zero_has_no_sign() {
+        assert_eq!(percent(f64::NAN), "-");
+        assert_eq!(percent(-0.0001), "0.0 %");
+        assert_eq!(TimeUnit::for_largest(5_000.0).number(-0.01), "0.000");
+        assert_eq!(time(f64::INFINITY), "- us");
+    }
+
+    #[test]
+    fn changes_carry_their_sign() {
+        assert_eq!(change(1.028), "+2.8 %");
+        assert_eq!(change(0.9), "-10.0 %");
+    }
+
+    #[test]
+    fn bytes_are_binary() {
+        assert_eq!(bytes(612 << 20), "612 MiB");
+        assert_eq!(bytes((1 << 30) + (512 << 20)), "1.5 GiB");
+    }
+}

@@ -1,0 +1,122 @@
+//! What a run comes to.
+
+use std::io;
+
+use super::{BOLD, DIM, GREEN, INDENT, Page, RED, Verbosity, YELLOW, standing_style};
+use crate::report::figures;
+use crate::report::render::number::{self, TimeUnit};
+use crate::report::render::table::{Cell, Column, Table};
+use crate::report::render::text;
+use crate::report::standing::{self, Standing};
+use crate::report::{Outcome, Report, ScenarioReport, ScenarioResult, Severity, wording};
+
+pub(super) fn write(page: &mut Page<'_>, report: &Report, verbosity: Verbosity) -> io::Result<()> {
+    if verbosity > Verbosity::Quiet {
+        machine(page, report)?;
+        if !report.scenarios.is_empty() {
+            scenarios(page, report)?;
+            page.blank()?;
+        }
+    }
+    let style = match report.outcome {
+        Outcome::Pass if warned(report) => YELLOW.bold(),
+        Outcome::Pass => GREEN.bold(),
+        Outcome::GateFailed | Outcome::Incomplete | Outcome::NothingMeasured => RED,
+    };
+    let sentence = standing::verdict(report);
+    for line in text::wrap(&page.escaped(&sentence), page.width) {
+        writeln!(page.writer, "{style}{line}{style:#}")?;
+    }
+    if verbosity > Verbosity::Quiet {
+        next(page, report)?;
+    }
+    Ok(())
+}
+
+fn warned(report: &Report) -> bool {
+    report.scenarios.iter().flat_map(|scenario| &scenario.findings).any(|f| f.severity == Severity::Warning)
+}
+
+fn machine(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let rule = page.charset.pick("═", "=").repeat(page.width);
+    writeln!(page.writer, "{DIM}{rule}{DIM:#}")?;
+    page.facts(&[
+        report.machine.fingerprint.clone(),
+        report.machine.cpu.clone(),
+        number::count(u64::from(report.machine.cores), "core", "cores"),
+        format!("ONNX Runtime {}", report.machine.onnxruntime),
+        format!("cargo-nongemm {}", report.tool),
+    ])
+}
+
+fn scenarios(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let latencies: Vec<f64> = report
+        .scenarios
+        .iter()
+        .filter_map(|scenario| match &scenario.result {
+            ScenarioResult::Measured { summary } => Some(summary.latency_us.median()),
+            ScenarioResult::Failed { .. } => None,
+        })
+        .collect();
+    let smallest = latencies.iter().copied().fold(f64::INFINITY, f64::min);
+    let unit = TimeUnit::for_column(latencies).resolving(smallest);
+    let mut table = Table::new([
+        Column::left("scenario").shrink_to(16),
+        Column::right(unit.name),
+        Column::right(page.charset.plus_minus()).droppable(2),
+        Column::right("non-GEMM"),
+        Column::left("top non-GEMM operator").shrink_to(12).droppable(1),
+        Column::left("verdict"),
+    ]);
+    for scenario in &report.scenarios {
+        table.row(scenario_row(scenario, unit));
+    }
+    page.table(&table)
+}
+
+fn scenario_row(scenario: &ScenarioReport, unit: TimeUnit) -> [Cell; 6] {
+    let standing = Standing::of(scenario);
+    let verdict = Cell::styled(standing.word(), standing_style(standing));
+    let id = Cell::from(scenario.id.0.as_str());
+    match &scenario.result {
+        ScenarioResult::Failed { .. } => [id, "-".into(), Cell::default(), "-".into(), Cell::default(), verdict],
+        ScenarioResult::Measured { summary } => {
+            let top = figures::top_non_gemm(summary).map_or_else(Cell::default, |operator| {
+                let share = number::percent(operator.share.median());
+                Cell::from(format!("{} {share}", short_name(wording::operator(&operator.key))))
+            });
+            [
+                id,
+                unit.number(summary.latency_us.median()).into(),
+                Cell::styled(number::spread(summary.latency_us.relative_spread()), DIM),
+                number::percent(figures::split(summary).non_gemm).into(),
+                top,
+                verdict,
+            ]
+        }
+    }
+}
+
+/// The operator without its domain: in a table of scenarios the room goes to the ids.
+fn short_name(key: &str) -> &str {
+    key.rsplit_once(':').map_or(key, |(_, name)| name)
+}
+
+/// Commands with their comments beside them where all fit, else above them: a command that is broken over lines cannot
+/// be copied, so it keeps its line whatever the width.
+fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let steps: Vec<(String, &str)> =
+        standing::next_steps(report).into_iter().map(|step| (page.escaped(&step.command), step.why)).collect();
+    let longest = steps.iter().map(|(command, _)| text::width(command)).max().unwrap_or(0);
+    let beside = steps.iter().all(|(_, why)| INDENT + longest + 4 + why.len() <= page.width);
+    for (command, why) in &steps {
+        if beside {
+            let pad = longest - text::width(command) + 2;
+            writeln!(page.writer, "{:INDENT$}{BOLD}{command}{BOLD:#}{:pad$}{DIM}# {why}{DIM:#}", "", "")?;
+        } else {
+            writeln!(page.writer, "{:INDENT$}{DIM}# {why}{DIM:#}", "")?;
+            writeln!(page.writer, "{:INDENT$}{BOLD}{command}{BOLD:#}", "")?;
+        }
+    }
+    Ok(())
+}

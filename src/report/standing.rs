@@ -1,0 +1,254 @@
+//! Where a scenario and a whole report stand, in a word and in a sentence, and what to type next.
+//!
+//! The verdict itself is made elsewhere (findings and [`Outcome`]); this only says it.
+
+use super::{FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, Severity};
+
+/// Where one scenario stands, the worst thing first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It could not be measured.
+    NotMeasured,
+    /// A finding of this code fails the gate.
+    Failed(FindingCode),
+    /// There is no baseline to hold it to.
+    NoBaseline,
+    /// Times were not judged, for the reason that a finding of this code gives.
+    NotJudged(FindingCode),
+    /// A finding of this code warns.
+    Warned(FindingCode),
+    /// Faster than its baseline beyond the noise.
+    Improved,
+    /// It holds to its baseline.
+    Pass,
+    /// Measured, compared with nothing.
+    Measured,
+}
+
+/// Findings after which a scenario's times say nothing, whatever else is well with it.
+const UNJUDGED: [FindingCode; 3] =
+    [FindingCode::FingerprintDiffers, FindingCode::Unstable, FindingCode::TimesNotJudged];
+
+impl Standing {
+    /// Of one scenario.
+    pub fn of(scenario: &ScenarioReport) -> Standing {
+        if matches!(scenario.result, ScenarioResult::Failed { .. }) {
+            return Standing::NotMeasured;
+        }
+        let of_severity = |severity| scenario.findings.iter().find(|finding| finding.severity == severity);
+        let said = |code| scenario.findings.iter().any(|finding| finding.code == code);
+        if let Some(finding) = of_severity(Severity::Error) {
+            Standing::Failed(finding.code)
+        } else if said(FindingCode::NoBaseline) {
+            Standing::NoBaseline
+        } else if let Some(code) = UNJUDGED.into_iter().find(|&code| said(code)) {
+            Standing::NotJudged(code)
+        } else if let Some(finding) = of_severity(Severity::Warning) {
+            Standing::Warned(finding.code)
+        } else if said(FindingCode::OperatorImproved) {
+            Standing::Improved
+        } else if scenario.comparison.is_some() {
+            Standing::Pass
+        } else {
+            Standing::Measured
+        }
+    }
+
+    /// In a word or two.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::NotMeasured => "not measured",
+            Standing::Failed(FindingCode::OperatorRegressed) => "regressed",
+            Standing::Failed(FindingCode::StructureChanged) => "structure changed",
+            Standing::Failed(FindingCode::BudgetExceeded) => "over budget",
+            Standing::Failed(_) => "failed",
+            Standing::NoBaseline => "no baseline",
+            Standing::NotJudged(_) => "not judged",
+            Standing::Warned(FindingCode::StructureChanged) => "structure changed",
+            Standing::Warned(_) => "pass, warned",
+            Standing::Improved => "improved",
+            Standing::Pass => "pass",
+            Standing::Measured => "measured",
+        }
+    }
+}
+
+/// A command to type next and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextStep {
+    /// Ready for a shell.
+    pub command: String,
+    /// What it does.
+    pub why: &'static str,
+}
+
+fn count(report: &Report, is: impl Fn(Standing) -> bool) -> usize {
+    report.scenarios.iter().filter(|scenario| is(Standing::of(scenario))).count()
+}
+
+fn scenarios(n: usize) -> String {
+    format!("{n} scenario{}", if n == 1 { "" } else { "s" })
+}
+
+/// The whole report in one sentence; what is said first decides the exit code.
+pub fn verdict(report: &Report) -> String {
+    let all = report.scenarios.len();
+    let failed = count(report, |standing| matches!(standing, Standing::Failed(_)));
+    let missing = count(report, |standing| standing == Standing::NotMeasured);
+    let mut also = Vec::new();
+    let head = match report.outcome {
+        Outcome::Pass if report.command == "check" => {
+            let held = count(report, |s| matches!(s, Standing::Pass | Standing::Improved | Standing::Warned(_)));
+            if held == 0 {
+                return format!("Nothing failed, but none of {} has a baseline to be judged by.", scenarios(all));
+            }
+            let hold = if held == 1 { "holds to its baseline" } else { "hold to their baselines" };
+            format!("Pass: {held} of {} {hold}", scenarios(all))
+        }
+        Outcome::Pass => format!("Measured {}", scenarios(all)),
+        Outcome::GateFailed => {
+            if missing > 0 {
+                also.push(format!("{missing} could not be measured"));
+            }
+            format!("The gate failed: {failed} of {} ({})", scenarios(all), reasons(report))
+        }
+        Outcome::Incomplete => format!("Incomplete: {missing} of {} could not be measured", scenarios(all)),
+        Outcome::NothingMeasured if all == 0 => "Nothing was measured: no scenario was selected".to_owned(),
+        Outcome::NothingMeasured => format!("Nothing was measured: all of {} failed", scenarios(all)),
+    };
+    for (n, words) in [
+        (count(report, |standing| standing == Standing::NoBaseline), "without a baseline"),
+        (count(report, |standing| matches!(standing, Standing::NotJudged(_))), "not judged for time"),
+        (count(report, |standing| standing == Standing::Improved), "improved"),
+    ] {
+        if n > 0 {
+            also.push(format!("{n} {words}"));
+        }
+    }
+    if also.is_empty() { format!("{head}.") } else { format!("{head}; {}.", also.join(", ")) }
+}
+
+/// How the failed scenarios failed: `2 regressed, 1 over budget`.
+fn reasons(report: &Report) -> String {
+    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    for standing in report.scenarios.iter().map(Standing::of).filter(|s| matches!(s, Standing::Failed(_))) {
+        match reasons.iter_mut().find(|(word, _)| *word == standing.word()) {
+            Some((_, n)) => *n += 1,
+            None => reasons.push((standing.word(), 1)),
+        }
+    }
+    reasons.into_iter().map(|(word, n)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What to type next, the most useful first; empty where nothing is left to do.
+pub fn next_steps(report: &Report) -> Vec<NextStep> {
+    let mut steps = Vec::new();
+    let mut step = |command: String, why| steps.push(NextStep { command, why });
+    let disturbed = |standing| matches!(standing, Standing::NotMeasured | Standing::NotJudged(FindingCode::Unstable));
+    if report.outcome == Outcome::NothingMeasured || count(report, disturbed) > 0 {
+        step("cargo nongemm doctor".into(), "look at the library and the machine");
+    }
+    let failed = selection(report, |standing| matches!(standing, Standing::Failed(_)));
+    if let Some(ids) = failed {
+        step(format!("cargo nongemm run -v {ids}"), "see every operator and its shapes");
+        step(format!("cargo nongemm accept {ids}"), "if the change is meant: make it the baseline");
+    }
+    let elsewhere = Standing::NotJudged(FindingCode::FingerprintDiffers);
+    let without = |standing| standing == Standing::NoBaseline || standing == elsewhere;
+    if let Some(ids) = selection(report, without) {
+        step(format!("cargo nongemm accept {ids}"), "make a baseline for this machine class");
+    } else if let Some(ids) = selection(report, |standing| standing == Standing::Improved) {
+        step(format!("cargo nongemm accept {ids}"), "keep the improvement: later runs are held to it");
+    }
+    if report.command == "run" && report.outcome == Outcome::Pass {
+        step("cargo nongemm check".into(), "compare with the committed baselines");
+    }
+    steps
+}
+
+/// The command that measures the same scenarios again.
+pub fn reproduce(report: &Report) -> String {
+    let ids = selection(report, |_| true).unwrap_or_default();
+    format!("cargo nongemm {} {ids}", report.command).trim_end().to_owned()
+}
+
+/// The ids of some scenarios as arguments of a shell command; nothing to write where that is all of them.
+fn selection(report: &Report, is: impl Fn(Standing) -> bool) -> Option<String> {
+    let ids: Vec<String> = report
+        .scenarios
+        .iter()
+        .filter(|scenario| is(Standing::of(scenario)))
+        .map(|scenario| shell_quoted(&scenario.id.0))
+        .collect();
+    (!ids.is_empty()).then(|| ids.join(" "))
+}
+
+/// `text` as one word of a POSIX shell.
+fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@-_./:=+,%".contains(c);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn the_worst_thing_is_the_standing() {
+        let report = fixtures::check();
+        let standings: Vec<Standing> = report.scenarios.iter().map(Standing::of).collect();
+        assert_eq!(
+            standings,
+            [
+                Standing::Failed(FindingCode::OperatorRegressed),
+                Standing::Improved,
+                Standing::NoBaseline,
+                Standing::NotJudged(FindingCode::FingerprintDiffers),
+                Standing::NotMeasured,
+                Standing::Warned(FindingCode::UnknownOperator),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_sentence_begins_with_what_decided() {
+        let mut report = fixtures::check();
+        assert_eq!(
+            verdict(&report),
+            "The gate failed: 1 of 6 scenarios (1 regressed); 1 could not be measured, 1 without a baseline, 1 not \
+             judged for time, 1 improved."
+        );
+        assert_eq!(verdict(&fixtures::incomplete()), "Incomplete: 1 of 2 scenarios could not be measured; 1 improved.");
+        report.scenarios.truncate(2);
+        report.outcome = Outcome::GateFailed;
+        assert_eq!(verdict(&report), "The gate failed: 1 of 2 scenarios (1 regressed); 1 improved.");
+        report.scenarios.remove(0);
+        report.outcome = Outcome::Pass;
+        assert_eq!(verdict(&report), "Pass: 1 of 1 scenario holds to its baseline; 1 improved.");
+        report.scenarios = fixtures::check().scenarios[2..4].to_vec();
+        assert_eq!(verdict(&report), "Nothing failed, but none of 2 scenarios has a baseline to be judged by.");
+        report.scenarios.clear();
+        report.outcome = Outcome::NothingMeasured;
+        assert_eq!(verdict(&report), "Nothing was measured: no scenario was selected.");
+    }
+
+    #[test]
+    fn each_standing_leads_somewhere() {
+        let steps: Vec<String> = next_steps(&fixtures::check()).into_iter().map(|step| step.command).collect();
+        assert_eq!(steps[0], "cargo nongemm doctor");
+        assert!(steps[2].starts_with("cargo nongemm accept bert-base@"), "{steps:?}");
+        assert!(next_steps(&fixtures::run()).iter().any(|step| step.command == "cargo nongemm check"));
+    }
+
+    #[test]
+    fn ids_are_words_of_a_shell() {
+        assert_eq!(shell_quoted("bert-base@cpu-t1"), "bert-base@cpu-t1");
+        assert_eq!(shell_quoted("it's; rm"), r"'it'\''s; rm'");
+        assert_eq!(shell_quoted("-v"), "'-v'");
+    }
+}

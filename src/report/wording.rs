@@ -1,0 +1,119 @@
+//! What the values of a report are called in sentences; every text renderer uses the same words.
+
+use super::{Finding, Group, LaunchWarning, OperatorKey, Severity, StructuralDifference};
+
+/// The name of a group for people; `None` is an operator that the taxonomy does not know.
+pub fn group(group: Option<Group>) -> &'static str {
+    match group {
+        None => "unknown",
+        Some(Group::Gemm) => "GEMM",
+        Some(Group::Normalization) => "normalization",
+        Some(Group::Activation) => "activation",
+        Some(Group::LogitComputation) => "logit computation",
+        Some(Group::ElementWise) => "element-wise",
+        Some(Group::Reduction) => "reduction",
+        Some(Group::Memory) => "memory",
+        Some(Group::Embedding) => "embedding",
+        Some(Group::Interpolation) => "interpolation",
+        Some(Group::Pooling) => "pooling",
+        Some(Group::RoiSelection) => "RoI selection",
+        Some(Group::Quantization) => "quantization",
+        Some(Group::DataTransfer) => "data transfer",
+        Some(Group::ControlFlow) => "control flow",
+        Some(Group::Recurrent) => "recurrent",
+        Some(Group::Other) => "other",
+    }
+}
+
+/// Whether a group is the matrix products' side.
+pub fn is_gemm(group: Option<Group>) -> bool {
+    group == Some(Group::Gemm)
+}
+
+/// A severity as it stands before a finding.
+pub fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
+/// Whether two findings differ in no more than what they are about: they are shown together, with one remedy.
+pub fn same_kind(a: &Finding, b: &Finding) -> bool {
+    a.scenario == b.scenario && a.code == b.code && a.severity == b.severity && a.remedy == b.remedy
+}
+
+/// An operator key for people: the default domain goes without saying, as in ONNX itself.
+pub fn operator(key: &OperatorKey) -> &str {
+    key.0.strip_prefix("ai.onnx:").unwrap_or(&key.0)
+}
+
+/// A provider for people: `CPU` for `CPUExecutionProvider`.
+pub fn provider(name: &str) -> &str {
+    name.strip_suffix("ExecutionProvider").filter(|short| !short.is_empty()).unwrap_or(name)
+}
+
+/// What a launch warned of, and what to do.
+pub fn warning(warning: &LaunchWarning) -> (String, &'static str) {
+    match warning {
+        LaunchWarning::ProfileTruncated => (
+            "the profiler dropped events: the run has more nodes than it keeps, so late operators are missing".into(),
+            "measure a smaller batch or a shorter sequence",
+        ),
+        LaunchWarning::NotReconciled { ratio } => (
+            format!("the nodes' self times add up to {:.1} % of the unprofiled latency", ratio * 100.0),
+            "close other programs and measure again; times of single operators are less certain than usual",
+        ),
+        LaunchWarning::Contended { ratio } => (
+            format!("runs took {ratio:.2} times what their nodes usually take: something else used the cores"),
+            "stop what else is running, or use fewer threads; `cargo nongemm doctor` shows the load",
+        ),
+        LaunchWarning::FellBack { nodes } => (
+            format!("{nodes} node{} of a CUDA scenario ran on the CPU", if *nodes == 1 { "" } else { "s" }),
+            "look for CPU in the operator table: CUDA has no kernel for these types, or they only handle shapes",
+        ),
+        LaunchWarning::FewIterations { runs } => (
+            format!("the time budget ended a launch after {runs} profiled run{}", if *runs == 1 { "" } else { "s" }),
+            "raise the time budget, or measure a smaller batch",
+        ),
+    }
+}
+
+/// One difference in what was executed: a sign (`+`, `-` or `~`), the operator and what became of it.
+pub fn structure(difference: &StructuralDifference) -> (char, &OperatorKey, String) {
+    let times = |n: u32| if n == 1 { "once".to_owned() } else { format!("{n} times") };
+    match difference {
+        StructuralDifference::Appeared { key, provider: on, executions } => {
+            ('+', key, format!("now runs {} on {}", times(*executions), provider(on)))
+        }
+        StructuralDifference::Vanished { key, provider: on, executions } => {
+            ('-', key, format!("no longer runs; it ran {} on {}", times(*executions), provider(on)))
+        }
+        StructuralDifference::Count { key, provider: on, base, head } => {
+            ('~', key, format!("runs {} instead of {base} on {}", times(*head), provider(on)))
+        }
+        StructuralDifference::Moved { key, from, to, executions } => {
+            ('~', key, format!("moved from {} to {}, {}", provider(from), provider(to), times(*executions)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_domain_goes_without_saying() {
+        assert_eq!(operator(&OperatorKey("ai.onnx:MatMul".into())), "MatMul");
+        assert_eq!(operator(&OperatorKey("ai.onnx.ml:Scaler".into())), "ai.onnx.ml:Scaler");
+        assert_eq!(provider("CPUExecutionProvider"), "CPU");
+        assert_eq!(provider("ExecutionProvider"), "ExecutionProvider");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert!(warning(&LaunchWarning::FellBack { nodes: 1 }).0.starts_with("1 node of"));
+        assert!(warning(&LaunchWarning::FewIterations { runs: 1 }).0.ends_with("1 profiled run"));
+    }
+}

@@ -1,0 +1,275 @@
+//! Which library is used: the search, in its documented order, with a record of what was passed over.
+//!
+//! 1. `--onnxruntime PATH`, then `ORT_DYLIB_PATH`: taken or refused, never silently replaced by another;
+//! 2. the per-user cache;
+//! 3. the `onnxruntime` package of a Python installation, found without importing it;
+//! 4. system library directories;
+//! 5. installed into the cache by a package client, unless offline.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::cache::{Cache, Entry};
+use super::client::{Client, default_clients, run};
+use super::install::{self, InstallEvent, Outcome};
+use super::platform::{self, Platform};
+use super::probe::{find_in, named_in, probe, resolve};
+use super::{Considered, Library, Origin, RuntimeError};
+
+/// Where to look, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocateOptions {
+    /// `--onnxruntime`: the library, its directory or an unpacked wheel.
+    pub explicit: Option<PathBuf>,
+    /// The value of `ORT_DYLIB_PATH`, same forms.
+    pub environment: Option<PathBuf>,
+    /// The value of `NONGEMM_CACHE_DIR`; the user's cache directory where `None`.
+    pub cache_directory: Option<PathBuf>,
+    /// Never install.
+    pub offline: bool,
+    /// Python interpreters to ask for an `onnxruntime` package, in order.
+    pub interpreters: Vec<String>,
+    /// Directories of system libraries, in order.
+    pub system_directories: Vec<PathBuf>,
+    /// Package clients to install with, in order.
+    pub clients: Vec<Client>,
+    /// How long one package client may take.
+    pub client_limit: Duration,
+}
+
+impl LocateOptions {
+    /// The search that the program makes: the environment variables of this process, the usual interpreters,
+    /// directories and clients.
+    pub fn from_environment(explicit: Option<PathBuf>, offline: bool) -> LocateOptions {
+        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        LocateOptions {
+            explicit,
+            environment: path("ORT_DYLIB_PATH"),
+            cache_directory: path("NONGEMM_CACHE_DIR"),
+            offline,
+            interpreters: vec!["python3".to_owned(), "python".to_owned()],
+            system_directories: default_system_directories(),
+            clients: default_clients(),
+            client_limit: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Finds the ONNX Runtime library to use, or installs it. `event` is told what an installation does, which takes a
+/// download of about 25 MB; where something is found, no event is sent and nothing is written.
+pub fn locate(options: &LocateOptions, event: &mut dyn FnMut(InstallEvent)) -> Result<Library, RuntimeError> {
+    let mut search = Search { considered: Vec::new() };
+    if let Some(given) = &options.explicit {
+        return search.given(given, "--onnxruntime", Origin::Explicit);
+    }
+    if let Some(given) = &options.environment {
+        return search.given(given, "ORT_DYLIB_PATH", Origin::Environment);
+    }
+    let cache = Cache::at(options.cache_directory.as_deref());
+    let platform = platform::current();
+    let mut failed = None;
+    if let (Ok(cache), Some(platform)) = (&cache, platform) {
+        let broken = match search.in_cache(cache, platform) {
+            Cached::Usable(library) => return Ok(library),
+            Cached::Broken => true,
+            Cached::Absent => false,
+        };
+        if broken && !options.offline {
+            match search.install(cache, platform, options, event) {
+                Ok(library) => return Ok(library),
+                Err(error) => failed = Some(error),
+            }
+        }
+    }
+    if let Some(library) = search.elsewhere(options) {
+        return Ok(library);
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let Some(platform) = platform else {
+        return Err(RuntimeError::NoBuild { platform: platform::platform_name(), considered: search.considered });
+    };
+    if options.offline {
+        let remedy = format!("pip install onnxruntime=={}", platform.pip.version);
+        return Err(RuntimeError::Offline { considered: search.considered, remedy });
+    }
+    search.install(&cache?, platform, options, event)
+}
+
+/// What the cache has for this machine.
+enum Cached {
+    Usable(Library),
+    Broken,
+    Absent,
+}
+
+/// The search under way.
+struct Search {
+    considered: Vec<Considered>,
+}
+
+impl Search {
+    /// A path of the user's choosing: usable, or the end of the search.
+    fn given(self, given: &Path, by: &'static str, origin: Origin) -> Result<Library, RuntimeError> {
+        let found = resolve(given).and_then(|path| Ok((probe(&path)?, path)));
+        let (version, path) = found.map_err(|refusal| RuntimeError::Refused { path: given.to_owned(), by, refusal })?;
+        Ok(Library { path, version, origin, considered: self.considered })
+    }
+
+    fn refuse(&mut self, path: impl Into<PathBuf>, why_not: impl ToString) {
+        self.considered.push(Considered { path: path.into(), why_not: why_not.to_string() });
+    }
+
+    /// Accepts the library at `path` if it works, and otherwise notes why not.
+    fn accept(&mut self, path: PathBuf, origin: Origin) -> Option<Library> {
+        match probe(&path) {
+            Ok(version) => Some(Library { path, version, origin, considered: std::mem::take(&mut self.considered) }),
+            Err(refusal) => {
+                self.refuse(path, refusal);
+                None
+            }
+        }
+    }
+
+    fn in_cache(&mut self, cache: &Cache, platform: &Platform) -> Cached {
+        let mut broken = false;
+        for pinned in [&platform.pip, &platform.npm] {
+            match cache.verify(pinned, platform) {
+                Entry::Whole(path) => {
+                    if let Some(library) = self.accept(path, Origin::Cache) {
+                        return Cached::Usable(library);
+                    }
+                }
+                Entry::Broken(why) => {
+                    self.refuse(cache.entry(pinned, platform), why);
+                    broken = true;
+                }
+                Entry::Absent => {}
+            }
+        }
+        if broken {
+            return Cached::Broken;
+        }
+        self.refuse(&cache.root, "nothing is installed there");
+        Cached::Absent
+    }
+
+    /// Python's packages, then system directories.
+    fn elsewhere(&mut self, options: &LocateOptions) -> Option<Library> {
+        for interpreter in &options.interpreters {
+            let packages = match ask_python(interpreter) {
+                Ok(packages) => packages,
+                Err(why) => {
+                    self.refuse(interpreter, why);
+                    continue;
+                }
+            };
+            if packages.is_empty() {
+                self.refuse(interpreter, "has no onnxruntime package");
+            }
+            for package in packages {
+                let Some(path) = find_in(&package) else {
+                    self.refuse(package, "the package holds no library");
+                    continue;
+                };
+                let origin = Origin::PythonSitePackages { interpreter: interpreter.clone() };
+                if let Some(library) = self.accept(path, origin) {
+                    return Some(library);
+                }
+            }
+        }
+        options.system_directories.iter().find_map(|directory| self.accept(named_in(directory)?, Origin::System))
+    }
+
+    fn install(
+        &mut self,
+        cache: &Cache,
+        platform: &Platform,
+        options: &LocateOptions,
+        event: &mut dyn FnMut(InstallEvent),
+    ) -> Result<Library, RuntimeError> {
+        let outcome =
+            install::install(cache, platform, &options.clients, options.client_limit, &mut self.considered, event)?;
+        let (path, origin) = match outcome {
+            Outcome::Found { library } => (library, Origin::Cache),
+            Outcome::Installed { library, client } => (library, Origin::Installed { client }),
+        };
+        // The digest was right, so what fails now is this machine: its C library is too old, say.
+        let version =
+            probe(&path).map_err(|refusal| RuntimeError::Load { path: path.clone(), message: refusal.to_string() })?;
+        Ok(Library { path, version, origin, considered: std::mem::take(&mut self.considered) })
+    }
+}
+
+/// Asks an interpreter where its `onnxruntime` package lies, without importing it: the import takes a second and runs
+/// what is installed. The directory that the question is asked from must not be taken for a package.
+fn ask_python(interpreter: &str) -> Result<Vec<PathBuf>, String> {
+    const QUESTION: &str = "\
+import importlib.util, os, sys
+sys.path[:] = [entry for entry in sys.path if entry]
+spec = importlib.util.find_spec('onnxruntime')
+places = list(spec.submodule_search_locations or []) if spec else []
+sys.stdout.buffer.write(b'\\n'.join(os.fsencode(os.path.abspath(place)) for place in places))
+";
+    let mut command = Command::new(interpreter);
+    command.args(["-c", QUESTION]);
+    let finished = run(&mut command, Duration::from_secs(20)).map_err(|error| error.to_string())?;
+    if !finished.status.success() {
+        let last = finished.stderr.lines().last().unwrap_or_default().trim().to_owned();
+        return Err(format!("cannot be asked for its packages ({}): {last}", finished.status));
+    }
+    let lines = finished.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    Ok(lines.map(path_from_bytes).collect())
+}
+
+#[cfg(unix)]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).trim_end().to_owned())
+}
+
+/// Where this system keeps shared libraries: the loader's own path variable, then the usual directories. None on
+/// Windows, whose system directory holds an old ONNX Runtime of its own.
+pub fn default_system_directories() -> Vec<PathBuf> {
+    let (variable, fixed): (_, &[&str]) = if cfg!(windows) {
+        return Vec::new();
+    } else if cfg!(target_vendor = "apple") {
+        ("DYLD_LIBRARY_PATH", &["/opt/homebrew/lib", "/usr/local/lib"])
+    } else {
+        ("LD_LIBRARY_PATH", &["/usr/local/lib", "/usr/local/lib64", "/usr/lib64", "/usr/lib", "/opt/onnxruntime/lib"])
+    };
+    let listed = std::env::var_os(variable).unwrap_or_default();
+    let mut directories: Vec<_> = std::env::split_paths(&listed).filter(|directory| directory.is_absolute()).collect();
+    directories.extend(fixed.iter().map(PathBuf::from));
+    directories.push(PathBuf::from(format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH)));
+    directories
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn an_interpreter_that_fails_is_quoted() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let interpreter = directory.path().join("python");
+        std::fs::write(&interpreter, "#!/bin/sh\necho broken installation >&2\nexit 1\n").unwrap();
+        std::fs::set_permissions(&interpreter, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let error = ask_python(interpreter.to_str().unwrap()).unwrap_err();
+        assert!(error.contains("broken installation"), "{error}");
+    }
+
+    #[test]
+    fn an_interpreter_that_is_not_there_is_said_to_be_missing() {
+        assert_eq!(ask_python("no-such-python"), Err("there is no such program".to_owned()));
+    }
+}

@@ -1,0 +1,274 @@
+//! The table of finding codes: name, default severity, meaning. `list`, `explain` and the tests walk it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+
+/// Stable codes of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingCode {
+    /// An operator's normalized time grew beyond its threshold.
+    OperatorRegressed,
+    /// An operator's normalized time shrank beyond its threshold.
+    OperatorImproved,
+    /// Operators, counts or placement differ from the baseline.
+    StructureChanged,
+    /// Operators run a different number of times from launch to launch.
+    StructureVaries,
+    /// A budget of the configuration is exceeded.
+    BudgetExceeded,
+    /// There is no baseline for the scenario.
+    NoBaseline,
+    /// A baseline file belongs to no scenario of the configuration.
+    StaleBaseline,
+    /// The baseline holds for another machine class: times are shown, never judged.
+    FingerprintDiffers,
+    /// An operator that the taxonomy does not know.
+    UnknownOperator,
+    /// The launches of the scenario vary too much to judge times.
+    Unstable,
+    /// Too few operators to tell the machine from the code.
+    TimesNotJudged,
+    /// The whole scenario is slower or faster alike.
+    UniformChange,
+    /// Operators whose thresholds are so wide that hardly anything could exceed them.
+    BlindSpot,
+    /// Shares moved only because other operators' times did.
+    SharesShifted,
+    /// The scenario could not be measured.
+    NotMeasured,
+}
+
+/// One row of the table.
+struct Row {
+    code: FindingCode,
+    name: &'static str,
+    severity: Severity,
+    description: &'static str,
+}
+
+/// Every code once, in the order of the enum.
+const TABLE: &[Row] = &[
+    Row {
+        code: FindingCode::OperatorRegressed,
+        name: "operator-regressed",
+        severity: Severity::Error,
+        description: "\
+An operator takes longer than its baseline says, beyond what the machine explains: its time, divided by the machine \
+factor (the median over operators of new/old time), grew by more than `min-effect` and by more than `spread-factor` \
+times its spread between launches, and by at least `floor-us` microseconds. Only judged on the machine class that the \
+baseline was measured on. Look first at structure-changed findings and at what else differs (model, ONNX Runtime, \
+CPU): they are usually the cause. If the new time is intended, `cargo nongemm accept` makes it the baseline.",
+    },
+    Row {
+        code: FindingCode::OperatorImproved,
+        name: "operator-improved",
+        severity: Severity::Note,
+        description: "\
+An operator became faster by more than the threshold that would have made it a regression in the other direction. \
+Run `cargo nongemm accept` to keep the gain: until then, losing it again goes unnoticed.",
+    },
+    Row {
+        code: FindingCode::StructureChanged,
+        name: "structure-changed",
+        severity: Severity::Error,
+        description: "\
+ONNX Runtime executes other operators than the baseline records: one appeared, vanished, runs more or less often, or \
+moved to another execution provider. This has no noise in it, so any difference counts. Usual causes are a new \
+exporter or exporter option, a fusion that no longer applies, another ONNX Runtime, a quantization step. Look at the \
+model before and after with `cargo nongemm export`; if the change is intended, run `cargo nongemm accept`. An operator \
+that appeared has no baseline time, so this finding is the only one that guards its cost. It is an error only where \
+provider, architecture and instruction set are those of the baseline; elsewhere it is a note.",
+    },
+    Row {
+        code: FindingCode::StructureVaries,
+        name: "structure-varies",
+        severity: Severity::Warning,
+        description: "\
+Launches of the same scenario executed some operators a different number of times, as loops and branches do whose \
+course depends on the data. Their executions are the median over launches, and a structural difference in them is only \
+a warning. Give the scenario fixed inputs (an `.npz` file) to make the graph's course the same in each launch.",
+    },
+    Row {
+        code: FindingCode::BudgetExceeded,
+        name: "budget-exceeded",
+        severity: Severity::Error,
+        description: "\
+The scenario exceeds a budget of the configuration. `max-non-gemm-share` bounds the share of operators without a \
+matrix product and is judged on every machine. `max-latency-ms` is a promise for a machine class: it is an error where \
+a baseline of this class is committed and the launches agree, else a warning. Make the model meet the budget, or \
+change the budget where the change is intended.",
+    },
+    Row {
+        code: FindingCode::NoBaseline,
+        name: "no-baseline",
+        severity: Severity::Warning,
+        description: "\
+No baseline of this scenario is committed for any machine class, so nothing but budgets was judged. Run \
+`cargo nongemm accept` on the machine that runs the check and commit the file it writes. Raise this code to an error \
+where every scenario must have a baseline.",
+    },
+    Row {
+        code: FindingCode::StaleBaseline,
+        name: "stale-baseline",
+        severity: Severity::Warning,
+        description: "\
+A committed baseline file belongs to no scenario of the configuration: the scenario was removed or renamed, or one of \
+its dimensions changed, and the new id may now lack a baseline. Delete the file, or restore the scenario.",
+    },
+    Row {
+        code: FindingCode::FingerprintDiffers,
+        name: "fingerprint-differs",
+        severity: Severity::Warning,
+        description: "\
+The only baselines of this scenario were measured on another machine class (operating system, architecture, \
+instruction-set level, provider or GPU). Times are shown and never judged; the executed structure is judged where \
+provider, architecture and instruction set agree. Run `cargo nongemm accept` on this class of machine and commit the \
+file it writes.",
+    },
+    Row {
+        code: FindingCode::UnknownOperator,
+        name: "unknown-operator",
+        severity: Severity::Warning,
+        description: "\
+The model runs an operator that the taxonomy does not know, such as one of a custom domain. It stands in a line of \
+its own, counts as non-GEMM, and belongs to no group.",
+    },
+    Row {
+        code: FindingCode::Unstable,
+        name: "unstable",
+        severity: Severity::Warning,
+        description: "\
+The latency varies so much between launches that times are not judged. Something else uses the machine: close it, use \
+fewer threads than cores, pin the frequency, and see `cargo nongemm doctor`. Structure and shares are still judged.",
+    },
+    Row {
+        code: FindingCode::TimesNotJudged,
+        name: "times-not-judged",
+        severity: Severity::Warning,
+        description: "\
+The scenario and its baseline have fewer than three operators in common, so a slower machine cannot be told from a \
+slower operator, and no time was judged. Structure and budgets were. Give such a model a latency budget.",
+    },
+    Row {
+        code: FindingCode::UniformChange,
+        name: "uniform-change",
+        severity: Severity::Warning,
+        description: "\
+All operators became slower (or faster) alike by a large factor. That is what another clock frequency or a busy \
+neighbour does, and the gate divides it out; but a change that slows everything, such as a lost build option of ONNX \
+Runtime, looks the same. Measure the old state again on the same machine to tell them apart; a latency budget gates \
+the total.",
+    },
+    Row {
+        code: FindingCode::BlindSpot,
+        name: "blind-spot",
+        severity: Severity::Warning,
+        description: "\
+Some operators vary so much between launches that they would have to double before their threshold is reached: the \
+gate is all but blind to them. Measure with more launches or iterations, or on a quieter machine, and accept anew.",
+    },
+    Row {
+        code: FindingCode::SharesShifted,
+        name: "shares-shifted",
+        severity: Severity::Note,
+        description: "\
+The share of an operator moved although its own time did not: shares sum to one, so when one operator becomes faster \
+all others take a larger part. Nothing to do; look at the operators whose time changed.",
+    },
+    Row {
+        code: FindingCode::NotMeasured,
+        name: "not-measured",
+        severity: Severity::Error,
+        description: "\
+The scenario could not be measured, so nothing is known of it; the rest of the suite went on. The report holds the \
+reason and the last lines that the launch wrote. This is not a failed gate: the exit code tells the two apart.",
+    },
+];
+
+/// A text that is no code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no finding code; the codes are {}", all_names())]
+pub struct UnknownCode {
+    /// The text.
+    pub text: String,
+}
+
+/// Every code's name, in a list.
+fn all_names() -> String {
+    FindingCode::all().map(FindingCode::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl FindingCode {
+    /// Every code, in a fixed order.
+    pub fn all() -> impl Iterator<Item = FindingCode> {
+        TABLE.iter().map(|row| row.code)
+    }
+
+    /// The kebab-case name, as it stands in reports.
+    pub fn as_str(self) -> &'static str {
+        self.row().name
+    }
+
+    /// A paragraph: what it means, and what to do.
+    pub fn describe(self) -> &'static str {
+        self.row().description
+    }
+
+    /// How it counts where the policy does not say otherwise.
+    pub fn default_severity(self) -> Severity {
+        self.row().severity
+    }
+
+    /// True for findings that come from times, which a second measurement may not repeat.
+    pub fn is_timed(self) -> bool {
+        matches!(self, FindingCode::OperatorRegressed | FindingCode::OperatorImproved | FindingCode::BudgetExceeded)
+    }
+
+    fn row(self) -> &'static Row {
+        // The table is in the order of the enum; a test holds it.
+        &TABLE[self as usize]
+    }
+}
+
+impl fmt::Display for FindingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for FindingCode {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        FindingCode::all().find(|code| code.as_str() == text).ok_or_else(|| UnknownCode { text: text.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum_and_speaks_as_serde_does() {
+        assert_eq!(FindingCode::all().count(), FindingCode::NotMeasured as usize + 1);
+        for (index, code) in FindingCode::all().enumerate() {
+            assert_eq!(code as usize, index);
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{code}\""));
+            assert_eq!(code.as_str().parse(), Ok(code));
+            assert!(code.describe().len() > 100 && code.describe().ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn another_word_is_no_code() {
+        let error = "operator-regresed".parse::<FindingCode>().unwrap_err();
+        assert!(
+            error.to_string().starts_with("`operator-regresed` is no finding code; the codes are operator-regressed, ")
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! What the gate holds against a scenario.
+
+use std::collections::BTreeMap;
+
+use super::{FindingCode, Severity};
+
+/// Thresholds and severities for one scenario.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Smallest relative growth of an operator's normalized time that counts, such as 0.10.
+    pub min_effect: f64,
+    /// Smallest growth in microseconds that counts, after the machine factor: the profiler's clock resolves no less.
+    pub floor_us: f64,
+    /// How many times its spread between launches an operator must grow.
+    pub spread_factor: f64,
+    /// Relative spread of the latency between launches beyond which no time is judged.
+    pub unstable_spread: f64,
+    /// Machine factor, or its inverse, beyond which the uniform change is pointed out.
+    pub uniform_factor: f64,
+    /// Severities that differ from the codes' own.
+    pub severities: BTreeMap<FindingCode, Severity>,
+    /// What the scenario may cost. Several may apply; each is judged.
+    pub budgets: Vec<Budget>,
+}
+
+/// A bound from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Budget {
+    /// Largest share of operators without a matrix product, 0 to 1.
+    pub max_non_gemm_share: Option<f64>,
+    /// Largest unprofiled latency in milliseconds.
+    pub max_latency_ms: Option<f64>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            min_effect: 0.10,
+            floor_us: 50.0,
+            spread_factor: 4.0,
+            unstable_spread: 0.25,
+            uniform_factor: 1.5,
+            severities: BTreeMap::new(),
+            budgets: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// How findings of a code count.
+    pub fn severity(&self, code: FindingCode) -> Severity {
+        self.severities.get(&code).copied().unwrap_or_else(|| code.default_severity())
+    }
+}

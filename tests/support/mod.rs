@@ -1,0 +1,5 @@
+//! What several test programs share.
+
+#![allow(dead_code)] // Each program uses a part.
+
+pub mod wheels;
