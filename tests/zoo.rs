@@ -6,12 +6,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nongemm::onnx::proto::tensor_proto::DataType;
 use nongemm::onnx::proto::{ModelProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use nongemm::runtime::{self, LocateOptions};
 use nongemm::zoo::{self, BuildShape, BuiltModel, weights};
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
@@ -255,28 +255,11 @@ fn only_session() -> MutexGuard<'static, ()> {
     SESSION.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// ONNX Runtime as the program itself finds it.
 fn environment() -> &'static Environment {
-    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
-    ENVIRONMENT.get_or_init(|| {
-        let library = onnxruntime_library();
-        let environment = ort::init_from(&library).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
-        environment.with_name("zoo").build().unwrap()
-    })
-}
-
-/// The library under test: the one named by `ORT_DYLIB_PATH`, else the Python package's.
-fn onnxruntime_library() -> PathBuf {
-    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH") {
-        return path.into();
-    }
-    let script = "import os, onnxruntime; print(os.path.dirname(onnxruntime.__file__))";
-    let output = Command::new("python3").args(["-c", script]).output().unwrap();
-    let package = Path::new(std::str::from_utf8(&output.stdout).unwrap().trim()).join("capi");
-    let libraries = std::fs::read_dir(package).expect("set ORT_DYLIB_PATH to the ONNX Runtime library");
-    let found = libraries
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime.so")));
-    found.expect("set ORT_DYLIB_PATH to the ONNX Runtime library")
+    let library = runtime::locate(&LocateOptions::from_environment(None, false), &mut |_| {}).unwrap();
+    runtime::load(&library).unwrap();
+    runtime::environment().unwrap()
 }
 
 /// A session on the model, at one thread, with the weights used in place; `optimized` is where the graph is written.
