@@ -29,7 +29,12 @@ pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result
     let planned = suite::plan(&config, std::slice::from_ref(&arguments.model), &arguments.dimensions)?;
     let [one] = planned.as_slice() else {
         let ids: Vec<&str> = planned.iter().map(|one| one.id.0.as_str()).collect();
-        terminal.status.error(&format!("`{}` names {} scenarios; name one: {}", arguments.model, ids.len(), ids.join(", ")));
+        terminal.status.error(&format!(
+            "`{}` names {} scenarios; name one: {}",
+            arguments.model,
+            ids.len(),
+            ids.join(", ")
+        ));
         return Ok(Exit::Usage);
     };
     let name = one.scenario.model.name();

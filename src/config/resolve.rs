@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::dimension::{ImageSize, Optimization, Precision, Provider};
 use super::error::ConfigError;
 use super::models;
-use super::raw::{Many, Raw, RawImage, RawGate};
-use super::resolved::{Budget, Config, Dimensions, GatePolicy, Measure, ZooEntry};
+use super::raw::{Many, Raw, RawGate, RawImage};
+use super::resolved::{Budget, Config, Dimensions, GatePolicy, Level, Measure, ZooEntry};
 use super::source::{Found, Layer, Step};
 
 /// What a configuration is resolved against.
