@@ -6,18 +6,19 @@
 //! node's start to the next one's has no such bias, since its starts are truncated too. That sum minus the unprofiled
 //! time of a node is the cost of an event. `docs/profiler-overhead.md` has the measurements behind this.
 
-use std::fs::File;
 use std::path::Path;
 
 use prost::Message;
 
-use crate::measure::launch::{LaunchError, median, micros_of};
+use crate::measure::job::Plan;
+use crate::measure::launch::LaunchError;
 use crate::measure::result::OverheadEstimate;
+use crate::measure::runs::{Runs, RunsError};
 use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension};
 use crate::onnx::proto::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
-use crate::profile::{NameEncoding, Tallies};
+use crate::profile::NameEncoding;
 use crate::runtime::session::{
     BoundSession, Engine, FeedTensor, GraphLevel, Model, SessionProvider, SessionSpec, TensorData,
 };
@@ -26,7 +27,7 @@ use crate::runtime::session::{
 const NODES: u16 = 128;
 
 /// Pairs of runs on each chain. All nodes of a chain are alike, so that this many runs give ten times as many samples.
-const PAIRS: usize = 12;
+const PAIRS: u32 = 16;
 
 /// Inputs of a node in the second chain.
 const MANY_INPUTS: u8 = 8;
@@ -81,32 +82,26 @@ fn chain_cost(
 }
 
 fn run_chain(mut session: BoundSession, stem: &Path, encoding: NameEncoding) -> Result<ChainCost, LaunchError> {
-    for _ in 0..4 {
-        session.run().map_err(LaunchError::Calibration)?;
-    }
-    let mut unprofiled = Vec::with_capacity(PAIRS);
-    let mut tallies = Tallies::default();
-    for pair in 0..PAIRS {
-        // The first run after a profile was read finds cold caches.
-        session.run().map_err(LaunchError::Calibration)?;
-        unprofiled.push(session.run().map(micros_of).map_err(LaunchError::Calibration)?);
-        let stem = stem.with_extension(pair.to_string());
-        let (_, path) = session.run_profiled(&stem).map_err(LaunchError::Calibration)?;
-        let file = File::open(&path).map_err(|error| LaunchError::CalibrationProfile(error.into()))?;
-        tallies.read(file, encoding).map_err(LaunchError::CalibrationProfile)?;
-        // What stays behind goes with the scratch folder.
-        let _ = std::fs::remove_file(&path);
-    }
-    let run_us = median(tallies.model_run_us());
-    let periods: Vec<f64> = tallies
+    let plan = Plan { warmup_runs: 4, min_iterations: PAIRS, max_iterations: PAIRS, ..Plan::default() };
+    let calm = Runs::make(&mut session, &plan, stem, encoding)
+        .map_err(|error| match error {
+            RunsError::Session(error) => LaunchError::Calibration(error),
+            RunsError::Profile(error) => LaunchError::CalibrationProfile(error),
+        })?
+        .calm();
+    let periods: Vec<f64> = calm
+        .tallies
         .into_nodes()
         .iter()
         .filter(|node| node.gap_us.count() > 0)
         .map(|node| node.self_us.typical() + node.gap_us.typical())
         .collect();
-    let count = f64::from(NODES);
+    let nodes = f64::from(NODES);
     let period_us = periods.iter().sum::<f64>() / f64::from(u32::try_from(periods.len()).unwrap_or(u32::MAX)).max(1.0);
-    Ok(ChainCost { event_us: period_us - median(&unprofiled) / count, run_us: run_us - period_us * count })
+    Ok(ChainCost {
+        event_us: period_us - calm.unprofiled.mean_us / nodes,
+        run_us: calm.profiled.mean_us - period_us * nodes,
+    })
 }
 
 /// A chain of equal nodes that each take the same tensor as every one of their inputs.

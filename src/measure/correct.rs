@@ -1,8 +1,8 @@
 //! Tallies -> node records with the profiler's cost removed, and what a reader must doubt.
 
-use crate::measure::launch::median;
 use crate::measure::prepare::Prepared;
 use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord, OverheadEstimate};
+use crate::measure::runs::{Calm, Level, median};
 use crate::profile::{NodeTally, Tallies};
 use crate::scenario::Provider;
 
@@ -32,14 +32,12 @@ struct Timed {
 
 /// Removes the profiler's cost. Also returns the estimate with its scale for this session.
 pub(super) fn correct(
-    tallies: Tallies,
+    calm: Calm,
     overhead: OverheadEstimate,
-    unprofiled_us: &[f64],
     prepared: &Prepared,
 ) -> (OverheadEstimate, Vec<NodeRecord>) {
-    let profiled_us = tallies.model_run_us().to_vec();
-    let (timed, middle_gap) = timed(tallies);
-    let overhead = OverheadEstimate { scale: scale(&timed, &overhead, unprofiled_us, &profiled_us), ..overhead };
+    let (timed, middle_gap) = timed(calm.tallies);
+    let overhead = OverheadEstimate { scale: scale(&timed, &overhead, calm.unprofiled, calm.profiled), ..overhead };
     let records = timed
         .into_iter()
         .map(|timed| {
@@ -90,20 +88,14 @@ fn long_extra_us(overhead: &OverheadEstimate, timed: &Timed) -> f64 {
 /// What events cost in this session relative to the chain: profiled and unprofiled runs of the same session differ by
 /// all of them together. That difference is small beside the noise of long runs, so that it counts by its precision
 /// against what was seen elsewhere.
-fn scale(timed: &[Timed], overhead: &OverheadEstimate, unprofiled_us: &[f64], profiled_us: &[f64]) -> f64 {
+fn scale(timed: &[Timed], overhead: &OverheadEstimate, unprofiled: Level, profiled: Level) -> f64 {
     let calibrated: f64 = timed.iter().map(|timed| event_us(overhead, timed)).sum();
     let extra: f64 = timed.iter().map(|timed| long_extra_us(overhead, timed)).sum();
     if calibrated <= 0.0 {
         return 1.0;
     }
-    let differences: Vec<f64> =
-        profiled_us.iter().zip(unprofiled_us).map(|(profiled, unprofiled)| profiled - unprofiled).collect();
-    let middle = median(&differences);
-    let deviations: Vec<f64> = differences.iter().map(|difference| (difference - middle).abs()).collect();
-    let pairs = f64::from(u32::try_from(differences.len()).unwrap_or(u32::MAX)).max(1.0);
-    // Standard error of a median, from the median absolute deviation, of normal noise.
-    let error = 1.2533 * 1.4826 * median(&deviations) / pairs.sqrt() / calibrated;
-    let measured = (middle - overhead.per_run_us - extra) / calibrated;
+    let error = unprofiled.error_us.hypot(profiled.error_us) / calibrated;
+    let measured = (profiled.mean_us - unprofiled.mean_us - overhead.per_run_us - extra) / calibrated;
     let (weight, prior) = (1.0 / (error * error).max(1e-6), 1.0 / (EXPECTED_SCALE_SPREAD * EXPECTED_SCALE_SPREAD));
     ((measured * weight + EXPECTED_SCALE * prior) / (weight + prior)).clamp(0.5, 2.0)
 }

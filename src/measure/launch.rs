@@ -1,23 +1,18 @@
 //! One launch, in the child process: one session, warm-up, then unprofiled and profiled runs in alternation.
 
-use std::fs::File;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
 use crate::measure::calibrate;
 use crate::measure::correct;
-use crate::measure::job::{JOB_SCHEMA, LaunchJob, Plan};
+use crate::measure::job::{JOB_SCHEMA, LaunchJob};
 use crate::measure::prepare::{self, PrepareError, Prepared};
 use crate::measure::result::{LAUNCH_SCHEMA, LaunchResult, LaunchWarning, OverheadEstimate};
-use crate::profile::{NameEncoding, ProfileError, Tallies};
+use crate::measure::runs::{Runs, RunsError, micros_of};
+use crate::profile::{NameEncoding, ProfileError};
 use crate::runtime::session::{BoundSession, Engine, GraphLevel, SessionError, SessionProvider, SessionSpec};
 use crate::scenario::{Optimization, Provider};
-
-/// Runs shorter than this are preceded by a discarded one where a profile was read just before: filling the caches again
-/// takes a millisecond or so.
-const SETTLE_BELOW_US: f64 = 20_000.0;
 
 /// Why a launch has no result. Each message names what failed and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +68,8 @@ pub fn run(job: &LaunchJob) -> Result<LaunchResult, LaunchError> {
         .map_err(|source| LaunchError::Session { model: model.clone(), source: named(source, &prepared) })?;
     let ready_us = micros_of(started.elapsed());
     let encoding = NameEncoding::of_version(engine.version());
-    let runs = Runs::make(&mut session, &job.plan, &job.scratch_dir, encoding).map_err(|error| error.of(&model))?;
+    let runs = Runs::make(&mut session, &job.plan, &job.scratch_dir.join("run"), encoding)
+        .map_err(|error| error.of(&model))?;
     drop(session);
     Ok(assemble(job, &engine, &prepared, overhead, runs, ready_us))
 }
@@ -108,22 +104,6 @@ fn named(error: SessionError, prepared: &Prepared) -> SessionError {
     }
 }
 
-/// The runs of one session.
-pub(super) struct Runs {
-    pub(super) unprofiled_us: Vec<f64>,
-    pub(super) tallies: Tallies,
-    pub(super) warmup_runs: u32,
-    pub(super) cut_short: bool,
-    /// True after a profile was read: caches hold that work instead of the model's.
-    disturbed: bool,
-}
-
-/// A failure that does not know yet of which model.
-pub(super) enum RunsError {
-    Session(SessionError),
-    Profile(ProfileError),
-}
-
 impl RunsError {
     fn of(self, model: &str) -> LaunchError {
         let model = model.to_owned();
@@ -134,89 +114,25 @@ impl RunsError {
     }
 }
 
-impl Runs {
-    /// Warm-up, then pairs of an unprofiled and a profiled run, each pair in the other order than the last, so that a
-    /// drift of the machine falls on both alike.
-    pub(super) fn make(
-        session: &mut BoundSession,
-        plan: &Plan,
-        scratch: &Path,
-        encoding: NameEncoding,
-    ) -> Result<Runs, RunsError> {
-        for _ in 0..plan.warmup_runs {
-            session.run().map_err(RunsError::Session)?;
-        }
-        let mut runs = Runs {
-            unprofiled_us: Vec::new(),
-            tallies: Tallies::default(),
-            warmup_runs: plan.warmup_runs,
-            cut_short: false,
-            disturbed: false,
-        };
-        let started = Instant::now();
-        for pair in 0..plan.max_iterations {
-            if pair >= plan.min_iterations && started.elapsed().as_secs_f64() > plan.time_budget_s {
-                runs.cut_short = true;
-                break;
-            }
-            let stem = scratch.join(format!("run-{pair}"));
-            if pair % 2 == 0 {
-                runs.unprofiled(session)?;
-                runs.profiled(session, &stem, encoding)?;
-            } else {
-                runs.profiled(session, &stem, encoding)?;
-                runs.unprofiled(session)?;
-            }
-        }
-        Ok(runs)
-    }
-
-    fn unprofiled(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
-        self.settle(session)?;
-        let elapsed = session.run().map_err(RunsError::Session)?;
-        self.unprofiled_us.push(micros_of(elapsed));
-        Ok(())
-    }
-
-    /// A run that is discarded, where what came before would show in the next one.
-    fn settle(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
-        let short = self.unprofiled_us.last().is_none_or(|latency| *latency < SETTLE_BELOW_US);
-        if std::mem::take(&mut self.disturbed) && short {
-            session.run().map_err(RunsError::Session)?;
-        }
-        Ok(())
-    }
-
-    fn profiled(&mut self, session: &mut BoundSession, stem: &Path, encoding: NameEncoding) -> Result<(), RunsError> {
-        self.settle(session)?;
-        let (_, path) = session.run_profiled(stem).map_err(RunsError::Session)?;
-        self.disturbed = true;
-        let file = File::open(&path).map_err(|error| RunsError::Profile(error.into()))?;
-        self.tallies.read(file, encoding).map_err(RunsError::Profile)?;
-        // A profile that stays behind costs disk until the scratch folder goes; that is no reason to fail.
-        let _ = std::fs::remove_file(&path);
-        Ok(())
-    }
-}
-
 fn assemble(
     job: &LaunchJob,
     engine: &Engine,
     prepared: &Prepared,
     overhead: OverheadEstimate,
-    runs: Runs,
+    mut runs: Runs,
     ready_us: f64,
 ) -> LaunchResult {
-    let profiled_us = runs.tallies.model_run_us().to_vec();
-    let latency_us = median(&runs.unprofiled_us);
-    let truncated = runs.tallies.truncated() || runs.tallies.strays() > 0;
-    let (overhead, nodes) = correct::correct(runs.tallies, overhead, &runs.unprofiled_us, prepared);
+    let profiled_us = runs.profiled_us();
+    let calm = runs.calm();
+    let truncated = calm.tallies.truncated() || calm.tallies.strays() > 0;
+    let latency_us = calm.unprofiled.mean_us;
+    let (overhead, nodes) = correct::correct(calm, overhead, prepared);
     let mut result = LaunchResult {
         schema: LAUNCH_SCHEMA,
         onnxruntime: engine.version().to_owned(),
         model_sha256: prepared.sha256(),
         ready_us,
-        warmup_runs: runs.warmup_runs,
+        warmup_runs: job.plan.warmup_runs,
         latency_us,
         unprofiled_us: runs.unprofiled_us,
         profiled_us,
@@ -236,25 +152,8 @@ fn assemble(
     result
 }
 
-/// Middle value, or the mean of the two middle values; 0 of nothing.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    match (sorted.get(half), sorted.len() % 2) {
-        (None, _) => 0.0,
-        (Some(middle), 1) => *middle,
-        (Some(upper), _) => (sorted.get(half.wrapping_sub(1)).unwrap_or(upper) + upper) / 2.0,
-    }
-}
-
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Microseconds of a duration.
-pub(super) fn micros_of(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
 }
 
 /// Largest resident set of this process so far.

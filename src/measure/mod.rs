@@ -7,4 +7,5 @@ pub mod job;
 pub mod launch;
 mod prepare;
 pub mod result;
+mod runs;
 pub mod supervise;

@@ -22,7 +22,8 @@ pub struct LaunchResult {
     pub unprofiled_us: Vec<f64>,
     /// `model_run` duration of each profiled run, in order.
     pub profiled_us: Vec<f64>,
-    /// Median of `unprofiled_us`: the latency that shares refer to.
+    /// Mean of the lower half of `unprofiled_us`, the latency that shares refer to: on a machine that others use too, the
+    /// upper half tells of them. Node times come from the calmer half of the profiled runs.
     pub latency_us: f64,
     /// What the profiler adds to a node's reported duration, as calibrated in this launch.
     pub overhead: OverheadEstimate,

@@ -18,4 +18,4 @@ pub use event::{Category, Event, NameEncoding};
 pub use nesting::{Interval, Nested, nest};
 pub use reader::{ProfileError, Reader};
 pub use shapes::{TensorList, tensor_list};
-pub use tallies::{NodeTally, Tallies};
+pub use tallies::{NodeTally, Run, Tallies};

@@ -26,7 +26,7 @@ impl Interval {
         self.duration_us.max(0)
     }
 
-    fn end(&self) -> i64 {
+    pub(super) fn end(&self) -> i64 {
         self.start_us.saturating_add(self.duration())
     }
 }

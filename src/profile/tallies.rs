@@ -6,7 +6,7 @@ use std::mem;
 
 use super::distribution::Distribution;
 use super::event::{Category, Event, NameEncoding};
-use super::nesting::{Interval, nest};
+use super::nesting::{Interval, Nested, nest};
 use super::reader::{ProfileError, Reader};
 use super::shapes::{TensorList, tensor_list};
 
@@ -38,6 +38,15 @@ pub struct NodeTally {
     pub gap_us: Distribution,
 }
 
+/// One inference, as its profile tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Duration of its `model_run` event in microseconds.
+    pub duration_us: i64,
+    /// Its node executions.
+    pub rows: Vec<Nested>,
+}
+
 /// Folds any number of profiles of one session, each with one run or many.
 #[derive(Debug, Default)]
 pub struct Tallies {
@@ -48,8 +57,7 @@ pub struct Tallies {
     pending: Vec<Interval>,
     places: Vec<Place>,
     by_place: HashMap<(u32, Option<u32>), u32>,
-    model_run_us: Vec<f64>,
-    executor_us: Vec<f64>,
+    counted: u64,
     truncated: bool,
     strays: u64,
 }
@@ -94,14 +102,35 @@ struct RunSums {
 }
 
 impl Tallies {
-    /// Reads one profile to its end. Runs are told apart by their `model_run` events, before or after their nodes'.
+    /// Reads one profile to its end and counts its runs. Runs are told apart by their `model_run` events, before or
+    /// after their nodes'.
     ///
     /// # Errors
     /// Those of [`Reader::next_event`]; runs that were complete before the error stay counted.
     pub fn read<R: Read>(&mut self, source: R, encoding: NameEncoding) -> Result<(), ProfileError> {
+        self.each_run(source, encoding, Tallies::count)
+    }
+
+    /// Reads one profile to its end and returns its runs without counting them: the caller chooses which to
+    /// [`count`](Tallies::count).
+    ///
+    /// # Errors
+    /// Those of [`Reader::next_event`].
+    pub fn runs<R: Read>(&mut self, source: R, encoding: NameEncoding) -> Result<Vec<Run>, ProfileError> {
+        let mut runs = Vec::new();
+        self.each_run(source, encoding, |_, run| runs.push(run.clone()))?;
+        Ok(runs)
+    }
+
+    fn each_run<R: Read>(
+        &mut self,
+        source: R,
+        encoding: NameEncoding,
+        mut take: impl FnMut(&mut Tallies, &Run),
+    ) -> Result<(), ProfileError> {
         let mut reader = Reader::new(source, encoding);
         // The run whose `model_run` came last: events inside it may still follow where the writer sorts by start.
-        let mut open: Option<(i64, i64)> = None;
+        let mut open: Option<Interval> = None;
         let result = loop {
             let event = match reader.next_event() {
                 Ok(Some(event)) => event,
@@ -110,32 +139,40 @@ impl Tallies {
             };
             if event.is_truncation_mark() {
                 self.truncated = true;
-            } else if event.is_model_run() {
-                let end = event.start_us.saturating_add(event.duration_us);
-                self.close(open.take());
-                open = Some((event.start_us, end));
-                self.model_run_us.push(event.duration_us as f64);
-            } else if event.category == Category::Node {
-                if open.is_some_and(|(_, end)| event.start_us > end) {
-                    self.close(open.take());
+                continue;
+            }
+            let interval = Interval {
+                thread: event.thread,
+                start_us: event.start_us,
+                duration_us: event.duration_us,
+                node: 0,
+                runs_subgraphs: false,
+            };
+            let begins_run = event.is_model_run();
+            if begins_run || open.is_some_and(|run| event.start_us > run.end()) {
+                if let Some(run) = open.take() {
+                    let run = self.close(run);
+                    take(self, &run);
                 }
-                self.add(&event);
+            }
+            if begins_run {
+                open = Some(interval);
+            } else if event.category == Category::Node {
+                self.add(&event, interval);
             }
         };
-        self.close(open.take());
+        if let Some(run) = open {
+            let run = self.close(run);
+            take(self, &run);
+        }
         self.strays += u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
         self.pending.clear();
         result
     }
 
-    /// Durations of the `model_run` events in microseconds, in order.
-    pub fn model_run_us(&self) -> &[f64] {
-        &self.model_run_us
-    }
-
-    /// Sum of the durations of main-graph nodes in each run, uncorrected, in microseconds, in order.
-    pub fn node_sum_us(&self) -> &[f64] {
-        &self.executor_us
+    /// Runs that were counted.
+    pub fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// True where ONNX Runtime said that it dropped events.
@@ -186,16 +223,10 @@ impl Tallies {
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
-    fn add(&mut self, event: &Event<'_>) {
+    fn add(&mut self, event: &Event<'_>, interval: Interval) {
         let node = self.identify(event);
         let runs_subgraphs = self.nodes.get(index(node)).is_some_and(|node| node.runs_subgraphs);
-        self.pending.push(Interval {
-            thread: event.thread,
-            start_us: event.start_us,
-            duration_us: event.duration_us,
-            node,
-            runs_subgraphs,
-        });
+        self.pending.push(Interval { node, runs_subgraphs, ..interval });
     }
 
     fn identify(&mut self, event: &Event<'_>) -> u32 {
@@ -219,20 +250,20 @@ impl Tallies {
         node
     }
 
-    /// Folds the pending events inside the run; what began before it belongs to no run, what begins after stays.
-    fn close(&mut self, run: Option<(i64, i64)>) {
-        let Some((start, end)) = run else { return };
+    /// Takes the pending events inside the run; what began before it belongs to no run, what begins after stays.
+    fn close(&mut self, run: Interval) -> Run {
         let mut inside = mem::take(&mut self.pending);
-        // A start may equal the next run's, which is an event apart: nodes of a run never start at its very end.
-        self.pending = inside.iter().copied().filter(|event| event.start_us > end).collect();
+        self.pending = inside.iter().copied().filter(|event| event.start_us > run.end()).collect();
         let before = inside.len() - self.pending.len();
-        inside.retain(|event| (start..=end).contains(&event.start_us));
+        inside.retain(|event| (run.start_us..=run.end()).contains(&event.start_us));
         self.strays += u64::try_from(before - inside.len()).unwrap_or(u64::MAX);
-        let nested = nest(&mut inside);
-        self.executor_us
-            .push(nested.iter().filter(|row| row.depth == 0).map(|row| row.duration_us).sum::<i64>() as f64);
-        let mut place_of: Vec<u32> = Vec::with_capacity(nested.len());
-        for row in &nested {
+        Run { duration_us: run.duration_us, rows: nest(&mut inside) }
+    }
+
+    /// Adds one run to the tallies.
+    pub fn count(&mut self, run: &Run) {
+        let mut place_of: Vec<u32> = Vec::with_capacity(run.rows.len());
+        for row in &run.rows {
             let parent = row.parent.and_then(|parent| place_of.get(parent).copied());
             let number = self.place(row.node, parent, row.depth);
             place_of.push(number);
@@ -252,6 +283,7 @@ impl Tallies {
             place.children.add(sums.children);
             place.self_us.add(sums.self_us);
         }
+        self.counted += 1;
     }
 
     fn place(&mut self, node: u32, parent: Option<u32>, depth: u32) -> u32 {
@@ -259,8 +291,8 @@ impl Tallies {
         let number = *self.by_place.entry((node, parent)).or_insert(fresh);
         if number == fresh {
             let mut place = Place { node, depth, ..Place::default() };
-            // Runs that are over had no execution here; the current one is added when it closes.
-            for _ in 0..self.executor_us.len().saturating_sub(1) {
+            // Runs counted before had no execution here; the current one is added at its end.
+            for _ in 0..self.counted {
                 place.executions.add(0);
                 place.children.add(0);
                 place.self_us.add(0);

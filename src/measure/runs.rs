@@ -1,0 +1,198 @@
+//! The runs of one session, and the calmer half of them.
+
+use std::fs::File;
+use std::mem;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::measure::job::Plan;
+use crate::profile::{NameEncoding, ProfileError, Run, Tallies};
+use crate::runtime::session::{BoundSession, SessionError};
+
+/// Runs shorter than this are preceded by a discarded one where a profile was read just before: filling the caches again
+/// takes a millisecond or so.
+const SETTLE_BELOW_US: f64 = 20_000.0;
+
+/// A failure that does not know yet of which model.
+#[derive(Debug)]
+pub(super) enum RunsError {
+    Session(SessionError),
+    Profile(ProfileError),
+}
+
+/// Unprofiled and profiled runs of one session, made in turns.
+pub(super) struct Runs {
+    pub(super) unprofiled_us: Vec<f64>,
+    pub(super) profiled: Vec<Run>,
+    pub(super) tallies: Tallies,
+    pub(super) cut_short: bool,
+    /// True after a profile was read: caches hold that work instead of the model's.
+    disturbed: bool,
+}
+
+impl Runs {
+    /// Warm-up, then pairs of an unprofiled and a profiled run, each pair in the other order than the last, so that a
+    /// drift of the machine falls on both alike.
+    pub(super) fn make(
+        session: &mut BoundSession,
+        plan: &Plan,
+        stem: &Path,
+        encoding: NameEncoding,
+    ) -> Result<Runs, RunsError> {
+        for _ in 0..plan.warmup_runs {
+            session.run().map_err(RunsError::Session)?;
+        }
+        let mut runs = Runs {
+            unprofiled_us: Vec::new(),
+            profiled: Vec::new(),
+            tallies: Tallies::default(),
+            cut_short: false,
+            disturbed: false,
+        };
+        let started = Instant::now();
+        for pair in 0..plan.max_iterations {
+            if pair >= plan.min_iterations && started.elapsed().as_secs_f64() > plan.time_budget_s {
+                runs.cut_short = true;
+                break;
+            }
+            let stem = stem.with_extension(pair.to_string());
+            if pair % 2 == 0 {
+                runs.unprofiled(session)?;
+                runs.profiled(session, &stem, encoding)?;
+            } else {
+                runs.profiled(session, &stem, encoding)?;
+                runs.unprofiled(session)?;
+            }
+        }
+        Ok(runs)
+    }
+
+    fn unprofiled(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
+        self.settle(session)?;
+        let elapsed = session.run().map_err(RunsError::Session)?;
+        self.unprofiled_us.push(micros_of(elapsed));
+        Ok(())
+    }
+
+    fn profiled(&mut self, session: &mut BoundSession, stem: &Path, encoding: NameEncoding) -> Result<(), RunsError> {
+        self.settle(session)?;
+        let (_, path) = session.run_profiled(stem).map_err(RunsError::Session)?;
+        self.disturbed = true;
+        let file = File::open(&path).map_err(|error| RunsError::Profile(error.into()))?;
+        self.profiled.extend(self.tallies.runs(file, encoding).map_err(RunsError::Profile)?);
+        // A profile that stays behind costs disk until the scratch folder goes; that is no reason to fail.
+        let _ = std::fs::remove_file(&path);
+        Ok(())
+    }
+
+    /// A run that is discarded, where what came before would show in the next one.
+    fn settle(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
+        let short = self.unprofiled_us.last().is_none_or(|latency| *latency < SETTLE_BELOW_US);
+        if mem::take(&mut self.disturbed) && short {
+            session.run().map_err(RunsError::Session)?;
+        }
+        Ok(())
+    }
+
+    /// Durations of the profiled runs in microseconds, in order.
+    pub(super) fn profiled_us(&self) -> Vec<f64> {
+        self.profiled.iter().map(|run| run.duration_us as f64).collect()
+    }
+
+    /// Figures of the calmer half of both kinds of runs.
+    pub(super) fn calm(&mut self) -> Calm {
+        let profiled_us = self.profiled_us();
+        let middle = median(&profiled_us);
+        for run in self.profiled.drain(..).filter(|run| run.duration_us as f64 <= middle) {
+            self.tallies.count(&run);
+        }
+        Calm {
+            unprofiled: Level::of(&self.unprofiled_us),
+            profiled: Level::of(&profiled_us),
+            tallies: mem::take(&mut self.tallies),
+        }
+    }
+}
+
+/// What the calmer half of the runs says. On a machine that others use too, the slower half tells of them.
+pub(super) struct Calm {
+    pub(super) unprofiled: Level,
+    pub(super) profiled: Level,
+    pub(super) tallies: Tallies,
+}
+
+/// Mean of the lower half of some durations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Level {
+    pub(super) mean_us: f64,
+    /// Its standard error.
+    pub(super) error_us: f64,
+}
+
+impl Level {
+    pub(super) fn of(values: &[f64]) -> Level {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let half = sorted.get(..sorted.len().div_ceil(2)).unwrap_or_default();
+        let count = count(half);
+        let (Some(last), Some(tenth)) = (half.last(), half.get(half.len() / 5)) else {
+            return Level { mean_us: 0.0, error_us: 0.0 };
+        };
+        // Of normal noise, the median lies 1.28 standard deviations above the lowest tenth of all, and the mean of the
+        // lower half has a standard error of 0.7 standard deviations over the root of twice its count.
+        let error_us = (last - tenth) / 1.28 * 0.7 / (2.0 * count).sqrt();
+        Level { mean_us: half.iter().sum::<f64>() / count, error_us }
+    }
+}
+
+/// Middle value, or the mean of the two middle values; 0 of nothing.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    match (sorted.get(half), sorted.len() % 2) {
+        (None, _) => 0.0,
+        (Some(middle), 1) => *middle,
+        (Some(upper), _) => (sorted.get(half.wrapping_sub(1)).unwrap_or(upper) + upper) / 2.0,
+    }
+}
+
+/// Microseconds of a duration.
+pub(super) fn micros_of(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn count(values: &[f64]) -> f64 {
+    f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn the_calmer_half_ignores_the_slower() {
+        let calm = Level::of(&[10.0, 11.0, 12.0, 900.0, 40.0]);
+        assert_eq!(calm.mean_us, 11.0);
+        assert_eq!(Level::of(&[]), Level { mean_us: 0.0, error_us: 0.0 });
+        assert_eq!(Level::of(&[5.0]), Level { mean_us: 5.0, error_us: 0.0 });
+    }
+
+    #[test]
+    fn the_error_of_normal_noise_is_about_right() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+        let levels: Vec<Level> = (0..400).map(|_| Level::of(&(0..40).map(|_| normal()).collect::<Vec<_>>())).collect();
+        let mean = levels.iter().map(|level| level.mean_us).sum::<f64>() / 400.0;
+        let spread = (levels.iter().map(|level| (level.mean_us - mean).powi(2)).sum::<f64>() / 400.0).sqrt();
+        let claimed = levels.iter().map(|level| level.error_us).sum::<f64>() / 400.0;
+        assert!((0.5..2.0).contains(&(claimed / spread)), "claimed {claimed:.3}, is {spread:.3}");
+    }
+}
