@@ -16,7 +16,7 @@ use crate::runtime::session::{BoundSession, Engine, GraphLevel, SessionError, Se
 use crate::scenario::{Optimization, Provider};
 
 /// Below this many profiled runs, one disturbance weighs on the figures of a node.
-const FEW_RUNS: usize = 5;
+const FEW_RUNS: usize = 4;
 
 /// Why a launch has no result. Each message names what failed and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
