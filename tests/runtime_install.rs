@@ -387,7 +387,7 @@ fn the_installed_library_loads_and_lists_its_providers() {
     let providers = nongemm::runtime::available_providers().unwrap();
     assert!(providers.iter().any(|provider| provider == "CPUExecutionProvider"), "{providers:?}");
     assert!(nongemm::runtime::environment().is_ok());
-    assert!(nongemm::runtime::why_not_cuda(library).unwrap().contains("built without CUDA"));
+    assert!(nongemm::runtime::why_not_cuda(library).unwrap().contains("not beside this one"));
     let other = Library { path: "/elsewhere/libonnxruntime.so".into(), ..library.clone() };
     assert!(matches!(nongemm::runtime::load(&other), Err(RuntimeError::AlreadyLoaded { .. })));
 }
@@ -432,7 +432,7 @@ fn wasteful_model() -> Vec<u8> {
 }
 
 #[test]
-fn warnings_are_kept_and_chatter_is_not() {
+fn warnings_are_kept_for_who_asks() {
     let library = &shared().libraries[0];
     nongemm::runtime::load(library).unwrap();
     let environment = nongemm::runtime::environment().unwrap();
@@ -440,7 +440,6 @@ fn warnings_are_kept_and_chatter_is_not() {
     builder.commit_from_memory(&wasteful_model()).unwrap();
     let log = nongemm::runtime::logged();
     assert!(log.iter().any(|entry| entry.message.contains("unused_weight")), "{log:?}");
-    assert!(log.len() < 10, "{log:?}");
 }
 
 #[cfg(target_os = "linux")]
@@ -459,4 +458,28 @@ fn a_cuda_build_on_a_machine_without_cuda_says_what_is_missing() {
     let why = nongemm::runtime::why_not_cuda(&library).unwrap();
     // With a driver the libraries are looked at next, and this one is on nobody's path.
     assert!(why.contains("no NVIDIA driver") || why.contains("libcublas_of_a_test.so.99"), "{why}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_client_that_waited_for_the_network_is_not_followed_by_its_twin() {
+    let directory = tempfile::tempdir().unwrap();
+    let client = |name: &str, script: &str, kind| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        make_executable(&path);
+        Client::new(path, &[], kind)
+    };
+    let clients = vec![
+        client("quick", "echo broken >&2; exit 1", ClientKind::Pip),
+        client("slow", "exec sleep 60", ClientKind::Pip),
+        client("twin", "echo tried >&2; exit 1", ClientKind::Pip),
+        client("other", "echo no route >&2; exit 1", ClientKind::Npm),
+    ];
+    let limit = Duration::from_secs(2);
+    let options = LocateOptions { clients, client_limit: limit, ..isolated(&directory.path().join("cache")) };
+    let error = find(&options).unwrap_err().to_string();
+    for part in ["quick: failed", "slow: was ended", "twin: not tried: it would ask the same index", "no route"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
 }

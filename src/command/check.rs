@@ -1,14 +1,17 @@
 //! `check`: measures, compares with the committed baselines, and judges.
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 
 use crate::baseline::{Document, Store};
 use crate::cli::MeasureArgs;
 use crate::compare::{Comparison, compare};
+use crate::config::Level;
 use crate::report::{Finding, ScenarioReport, ScenarioResult};
 use crate::scenario::Planned;
 use crate::summary::Summary;
-use crate::verdict::{self, Policy};
+use crate::verdict::{self, FindingCode, Policy, Severity};
 
 use super::results::SavedResult;
 use super::suite::Session;
@@ -44,17 +47,20 @@ fn check_one(
     terminal: &mut Terminal,
 ) -> anyhow::Result<ScenarioReport> {
     let policy = policy(session, planned);
-    let result = session.measure(planned, terminal)?;
+    let mut result = session.measure(planned, terminal)?;
     let ScenarioResult::Measured { summary } = &result else {
         return Ok(ScenarioReport { id: planned.id.clone(), result, comparison: None, findings: Vec::new() });
     };
     let fingerprint = session.fingerprint(planned.scenario.provider);
     session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
-    let (comparison, mut findings) = judge(session, summary, baseline, &policy);
+    let (mut comparison, mut findings) = judge(session, summary, baseline, &policy);
     if verdict::needs_confirmation(&findings) {
         terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
         if let ScenarioResult::Measured { summary: again } = session.measure(planned, terminal)? {
-            findings = verdict::confirm(&findings, &judge(session, &again, baseline, &policy).1);
+            let second = judge(session, &again, baseline, &policy);
+            findings = verdict::confirm(&findings, &second.1);
+            comparison = second.0;
+            result = ScenarioResult::Measured { summary: again };
         }
     }
     Ok(ScenarioReport { id: planned.id.clone(), result, comparison, findings })
@@ -110,8 +116,21 @@ fn policy(session: &Session, planned: &Planned) -> Policy {
         min_effect: gate.min_effect,
         floor_us: gate.floor_us,
         spread_factor: gate.spread_factor,
+        severities: BTreeMap::from([
+            (FindingCode::StructureChanged, severity(gate.structure)),
+            (FindingCode::NoBaseline, severity(gate.missing_baseline)),
+        ]),
+        other_cpu: severity(gate.other_cpu),
         budgets: planned.budgets.iter().map(budget).collect(),
         ..Policy::default()
+    }
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Deny => Severity::Error,
+        Level::Warn => Severity::Warning,
+        Level::Allow => Severity::Note,
     }
 }
 

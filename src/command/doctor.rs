@@ -268,7 +268,7 @@ mod tests {
         let runtime = RuntimeState::Ready {
             library,
             providers: vec!["CPUExecutionProvider".into()],
-            why_not_cuda: Some("this library is built without CUDA (libonnxruntime_providers_cuda.so is not beside it): install the onnxruntime-gpu package".into()),
+            why_not_cuda: Some("the CUDA provider is a library of its own, libonnxruntime_providers_cuda.so, which is not beside this one: install it".into()),
         };
         Doctor { schema: DOCTOR_SCHEMA, tool: "0.1.0".into(), runtime, machine, threads: 1, harms }
     }
@@ -289,8 +289,8 @@ mod tests {
           library       /home/user/.cache/cargo-nongemm/onnxruntime/1.31.1-linux-x86_64/libonnxruntime.so.1.31.1
           chosen        installed into the cache by python3 -m pip
           providers     CPUExecutionProvider
-          CUDA          no: this library is built without CUDA (libonnxruntime_providers_cuda.so is not beside it):
-                        install the onnxruntime-gpu package
+          CUDA          no: the CUDA provider is a library of its own, libonnxruntime_providers_cuda.so, which is not
+                        beside this one: install it
           passed over   /home/user/.cache/cargo-nongemm/onnxruntime: nothing is installed there
                         python3: has no onnxruntime package
 

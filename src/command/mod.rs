@@ -4,6 +4,7 @@ pub mod accept;
 pub mod check;
 pub mod doctor;
 pub mod explain;
+pub mod export;
 pub mod init;
 mod launch;
 pub mod list;
@@ -24,7 +25,7 @@ use anyhow::Context;
 use crate::cli::{Cli, ColorWhen, GlobalArgs, MessageFormat, Verb};
 use crate::cli::{DimensionArgs, ListArgs, Listing as ListingArg};
 use crate::config::{self, Config, ConfigError};
-use crate::measure::supervise::{Interrupt, LaunchFailure};
+use crate::measure::supervise::Interrupt;
 use crate::runtime::{self, Library, LocateOptions};
 use crate::scenario::PlanError;
 use crate::verdict::FindingCode;
@@ -92,8 +93,14 @@ impl Terminal {
         choice.write_global();
         let interrupt = Interrupt::default();
         let raised = interrupt.clone();
-        // Without a handler Ctrl-C still ends the program, and the launch sees its pipe close.
-        let _ = ctrlc::set_handler(move || raised.raise());
+        // Without a handler Ctrl-C still ends the program, and the launch sees its pipe close. The second one does not
+        // wait for anything.
+        let _ = ctrlc::set_handler(move || {
+            if raised.raised() {
+                std::process::exit(Exit::Interrupted.code().into());
+            }
+            raised.raise();
+        });
         Terminal {
             out: Box::new(anstream::AutoStream::auto(io::stdout())),
             status: Status::new(global.quiet),
@@ -149,7 +156,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             terminal.status.end_progress();
-            exit_of(&error, &mut terminal.status)
+            exit_of(&error, &mut terminal)
         }
     }
 }
@@ -161,7 +168,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Accept(arguments) => accept::accept(terminal, &arguments),
         Verb::List(arguments) => list(terminal, &arguments),
         Verb::Explain { what } => explain(terminal, &what),
-        Verb::Export(_) => anyhow::bail!("not yet"),
+        Verb::Export(arguments) => export::export(terminal, &arguments),
         Verb::Report(arguments) => replay::report(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
@@ -236,8 +243,9 @@ fn current_directory() -> anyhow::Result<PathBuf> {
 }
 
 /// Says why a verb ended, and chooses the exit code by what kind of error it was.
-fn exit_of(error: &anyhow::Error, status: &mut Status) -> Exit {
-    if let Some(LaunchFailure::Interrupted) = error.downcast_ref() {
+fn exit_of(error: &anyhow::Error, terminal: &mut Terminal) -> Exit {
+    let status = &mut terminal.status;
+    if terminal.interrupt.raised() {
         status.warn("interrupted; results of finished scenarios are kept");
         return Exit::Interrupted;
     }

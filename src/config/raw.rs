@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 
 use super::dimension::{Optimization, Precision, Provider};
-use super::resolved::StructurePolicy;
+use super::resolved::Level;
 
 /// One document: a `nongemm.toml`, or a `metadata.nongemm` table of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
@@ -80,7 +80,9 @@ pub(super) struct RawGate {
     pub min_effect: Option<f64>,
     pub floor_us: Option<f64>,
     pub spread_factor: Option<f64>,
-    pub structure: Option<StructurePolicy>,
+    pub structure: Option<Level>,
+    pub missing_baseline: Option<Level>,
+    pub other_cpu: Option<Level>,
 }
 
 /// One `[[budget]]`.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::dimension::{ImageSize, Optimization, Precision, Provider};
 use super::error::ConfigError;
 use super::models;
-use super::raw::{Many, Raw, RawImage};
-use super::resolved::{Budget, Config, Dimensions, GatePolicy, Measure, ZooEntry};
+use super::raw::{Many, Raw, RawGate, RawImage};
+use super::resolved::{Budget, Config, Dimensions, GatePolicy, Level, Measure, ZooEntry};
 use super::source::{Found, Layer, Step};
 
 /// What a configuration is resolved against.
@@ -191,8 +191,15 @@ fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
             "spread-factor",
             default.spread_factor,
         )?,
-        structure: pick(layers, |raw| raw.gate.structure.as_ref()).map_or(default.structure, |(_, &policy)| policy),
+        structure: level(layers, |gate| gate.structure.as_ref()).unwrap_or(default.structure),
+        missing_baseline: level(layers, |gate| gate.missing_baseline.as_ref()).unwrap_or(default.missing_baseline),
+        other_cpu: level(layers, |gate| gate.other_cpu.as_ref()).unwrap_or(default.other_cpu),
     })
+}
+
+/// What the first layer that speaks of it says.
+fn level<'a>(layers: &'a [Layer], key: impl Fn(&'a RawGate) -> Option<&'a Level>) -> Option<Level> {
+    pick(layers, |raw| key(&raw.gate)).map(|(_, &level)| level)
 }
 
 fn budgets(layers: &[Layer]) -> Result<Vec<Budget>, ConfigError> {

@@ -218,19 +218,30 @@ pub struct GatePolicy {
     /// How many times the spread between launches a change must exceed.
     pub spread_factor: f64,
     /// What a change of operators, counts or placement does.
-    pub structure: StructurePolicy,
+    pub structure: Level,
+    /// What a scenario without any baseline does.
+    pub missing_baseline: Level,
+    /// What a slower operator does where the baseline was measured on another CPU model of the same machine class.
+    pub other_cpu: Level,
 }
 
 impl Default for GatePolicy {
     fn default() -> Self {
-        GatePolicy { min_effect: 0.10, floor_us: 50.0, spread_factor: 4.0, structure: StructurePolicy::Deny }
+        GatePolicy {
+            min_effect: 0.10,
+            floor_us: 50.0,
+            spread_factor: 4.0,
+            structure: Level::Deny,
+            missing_baseline: Level::Deny,
+            other_cpu: Level::Warn,
+        }
     }
 }
 
-/// What a change of operators, counts or placement does.
+/// What a kind of finding does to the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StructurePolicy {
+pub enum Level {
     /// Fails the gate.
     Deny,
     /// Is a warning.

@@ -58,6 +58,17 @@ pub enum ModelSource {
     },
 }
 
+impl ModelSource {
+    /// What messages call the model: its file where it has one.
+    pub fn label(&self, scenario: &Scenario) -> String {
+        match self {
+            ModelSource::Zoo { name } => name.clone(),
+            ModelSource::File { path } => path.display().to_string(),
+            ModelSource::Bytes { .. } => scenario.model.name().to_owned(),
+        }
+    }
+}
+
 /// How a launch spends its runs. Profiled and unprofiled runs are made in pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

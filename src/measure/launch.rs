@@ -24,17 +24,12 @@ pub enum LaunchError {
         found: u32,
     },
     /// The model or its inputs could not be made.
-    #[error("{model}: {source}")]
-    Prepare {
-        /// Short name of the model.
-        model: String,
-        /// Why.
-        source: PrepareError,
-    },
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
     /// ONNX Runtime refused the model or failed to run it.
     #[error("{model}: {source}")]
     Session {
-        /// Short name of the model.
+        /// The model: its file, or its name.
         model: String,
         /// Why.
         source: SessionError,
@@ -48,7 +43,7 @@ pub enum LaunchError {
     /// A profile could not be read.
     #[error("{model}: {source}")]
     Profile {
-        /// Short name of the model.
+        /// The model: its file, or its name.
         model: String,
         /// Why.
         source: ProfileError,
@@ -64,9 +59,9 @@ pub fn run(job: &LaunchJob) -> Result<LaunchResult, LaunchError> {
     if job.schema != JOB_SCHEMA {
         return Err(LaunchError::Schema { found: job.schema });
     }
-    let model = job.scenario.model.name().to_owned();
+    let model = job.source.label(&job.scenario);
     let engine = Engine::load(&job.library).map_err(|source| LaunchError::Session { model: model.clone(), source })?;
-    let prepared = prepare::prepare(job).map_err(|source| LaunchError::Prepare { model: model.clone(), source })?;
+    let prepared = prepare::prepare(job)?;
     // The calibration's session is gone before the model's is made: an idle pool of threads still spins.
     let overhead = calibrate::calibrate(&engine, job.scenario.threads, &job.scratch_dir)?;
     let mut session = BoundSession::new(&engine, &spec(job, &prepared), &prepared.feeds)

@@ -14,8 +14,8 @@ pub fn why_not_cuda(library: &Library) -> Option<String> {
     let provider = directory.join(provider_name());
     if !provider.is_file() {
         return Some(format!(
-            "this library is built without CUDA ({} is not beside it): install the onnxruntime-gpu package and give its \
-             `onnxruntime/capi` directory as --onnxruntime",
+            "the CUDA provider is a library of its own, {}, which is not beside this one: install the onnxruntime-gpu \
+             package and give its `onnxruntime/capi` directory as --onnxruntime",
             provider_name()
         ));
     }
@@ -82,7 +82,7 @@ mod tests {
     fn a_cpu_build_is_named_as_such() {
         let directory = tempfile::tempdir().unwrap();
         let why = why_not_cuda(&library(directory.path())).unwrap();
-        assert!(why.contains("built without CUDA") && why.contains("onnxruntime-gpu"), "{why}");
+        assert!(why.contains("not beside this one") && why.contains("onnxruntime-gpu"), "{why}");
     }
 
     #[test]

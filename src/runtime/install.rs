@@ -81,6 +81,10 @@ impl fmt::Display for InstallEvent {
 /// How long another process's installation is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(900);
 
+/// A client that took longer than this to fail was waiting for a network: another client of the same kind asks the same
+/// index and would wait as long.
+const WAITED_FOR_NETWORK: Duration = Duration::from_secs(10);
+
 /// Prefix of the private directories in the cache.
 const PRIVATE: &str = ".installing-";
 
@@ -115,19 +119,20 @@ pub(super) fn install(
         // With the lock held, what another installation left is what it left when it died.
         remove_leftovers(&cache.root);
     }
+    let mut unreachable: Vec<ClientKind> = Vec::new();
     for client in clients {
+        if unreachable.contains(&client.kind) {
+            let why_not = "not tried: it would ask the same index".to_owned();
+            refused.push(Considered { path: client.name().into(), why_not });
+            continue;
+        }
+        let start = Instant::now();
         let private = tempfile::Builder::new().prefix(PRIVATE).tempdir_in(&cache.root).map_err(unusable)?;
         match fetch(client, platform, private.path(), limit, event) {
             Ok(staged) => {
                 let pinned = pinned_for(client, platform);
-                let published = publish(&staged, &cache.entry(pinned, platform), private.path());
-                let Entry::Whole(library) = cache.verify(pinned, platform) else {
-                    let source =
-                        published.err().unwrap_or_else(|| io::Error::other("what was written reads otherwise"));
-                    return Err(RuntimeError::Cache { directory: cache.entry(pinned, platform), source });
-                };
-                if published.is_err() {
-                    // Without a lock another process may have been first; its entry is as good.
+                let (library, ours) = settle(cache, pinned, platform, &staged, private.path())?;
+                if !ours {
                     return Ok(Outcome::Found { library });
                 }
                 event(InstallEvent::Installed { path: library.clone(), version: pinned.version.to_owned() });
@@ -136,6 +141,9 @@ pub(super) fn install(
             Err(why) => {
                 event(InstallEvent::ClientFailed { client: client.name(), why: why.clone() });
                 refused.push(Considered { path: client.name().into(), why_not: why });
+                if start.elapsed() >= WAITED_FOR_NETWORK.min(limit) {
+                    unreachable.push(client.kind);
+                }
             }
         }
     }
@@ -288,6 +296,27 @@ fn write_out(from: &mut dyn Read, entry: &str, into: &Path) -> io::Result<String
         }
         hasher.update(&buffer[..read]);
         to.write_all(&buffer[..read])?;
+    }
+}
+
+/// Publishes what was staged and reads it back: the library, and whether it is this process's. Without a lock another
+/// process may have been first; its entry is as good.
+fn settle(
+    cache: &Cache,
+    pinned: &Pinned,
+    platform: &Platform,
+    staged: &Path,
+    private: &Path,
+) -> Result<(PathBuf, bool), RuntimeError> {
+    let entry = cache.entry(pinned, platform);
+    let published = publish(staged, &entry, private);
+    match (cache.verify(pinned, platform), published) {
+        (Entry::Whole(library), published) => Ok((library, published.is_ok())),
+        (_, Err(source)) => Err(RuntimeError::Cache { directory: entry, source }),
+        (_, Ok(())) => {
+            let source = io::Error::other("what was written there reads otherwise");
+            Err(RuntimeError::Cache { directory: entry, source })
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ort::environment::Environment;
@@ -42,15 +42,20 @@ static LOADED: OnceLock<(PathBuf, Environment)> = OnceLock::new();
 /// [`logged`] instead of written to stderr. A second call with the same library does nothing. The file is not verified
 /// again: [`super::locate`] did.
 pub fn load(library: &Library) -> Result<(), RuntimeError> {
+    load_path(&library.path)
+}
+
+/// [`load`] for a process that is given only the path of a library that another process has located.
+pub fn load_path(library: &Path) -> Result<(), RuntimeError> {
     let _one_at_a_time = unpoisoned(&LOADING);
     if let Some((loaded, _)) = LOADED.get() {
-        if *loaded == library.path {
+        if loaded == library {
             return Ok(());
         }
-        return Err(RuntimeError::AlreadyLoaded { loaded: loaded.clone(), wanted: library.path.clone() });
+        return Err(RuntimeError::AlreadyLoaded { loaded: loaded.clone(), wanted: library.to_owned() });
     }
-    let failed = |message: String| RuntimeError::Load { path: library.path.clone(), message };
-    let environment = ort::init_from(&library.path)
+    let failed = |message: String| RuntimeError::Load { path: library.to_owned(), message };
+    let environment = ort::init_from(library)
         .map_err(|error| failed(error.to_string()))?
         .with_name("nongemm")
         .with_telemetry(false)
@@ -62,7 +67,7 @@ pub fn load(library: &Library) -> Result<(), RuntimeError> {
     // ort asks for every message, down to those of each node: formatting them would be part of what is measured.
     environment.set_log_level(ort::logging::LogLevel::Warning);
     // The lock is held and nobody else sets it, so this cannot fail.
-    let _ = LOADED.set((library.path.clone(), environment));
+    let _ = LOADED.set((library.to_owned(), environment));
     Ok(())
 }
 

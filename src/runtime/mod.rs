@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use client::{Client, ClientKind, default_clients};
 pub use cuda::why_not_cuda;
 pub use install::InstallEvent;
-pub use library::{LogEntry, LogLevel, available_providers, environment, load, logged};
+pub use library::{LogEntry, LogLevel, available_providers, environment, load, load_path, logged};
 pub use locate::{LocateOptions, default_system_directories, locate};
 pub use platform::{PIP_VERSION, platform_name};
 pub use probe::{Refusal, probe};

@@ -2,9 +2,9 @@
 //!
 //! Everything that [`crate::measure`] knows of `ort` passes through here. Nothing here measures or judges.
 
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ort::memory::Allocator;
@@ -17,60 +17,30 @@ mod error;
 
 pub use error::SessionError;
 
-/// ONNX Runtime, loaded into this process. A process loads one library once; later calls return the same.
+/// ONNX Runtime, loaded into this process. A process loads one library once.
 #[derive(Debug, Clone)]
 pub struct Engine {
     environment: ort::environment::Environment,
-    library: PathBuf,
     version: String,
 }
 
-static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
-
 impl Engine {
-    /// Loads the library, or returns the one that this process has loaded before.
+    /// Loads the library, unless this process has loaded it before.
     ///
     /// # Errors
     /// [`SessionError::Library`] where the file is no ONNX Runtime of a supported version, or where this process has
     /// loaded another library already: `ort` keeps the first for good.
     pub fn load(library: &Path) -> Result<Engine, SessionError> {
-        let mut loaded = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = &*loaded {
-            if engine.library == library {
-                return Ok(engine.clone());
-            }
-            return Err(SessionError::Library {
-                path: library.to_owned(),
-                reason: format!("this process has loaded {} and cannot change", engine.library.display()),
-            });
-        }
         let fail = |reason: String| SessionError::Library { path: library.to_owned(), reason };
-        let environment = ort::init_from(library)
-            .map_err(|error| fail(error.to_string()))?
-            .with_name("nongemm")
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| fail(error.to_string()))?;
-        let version = version_of(library).map_err(|error| fail(error.to_string()))?;
-        let engine = Engine { environment, library: library.to_owned(), version };
-        *loaded = Some(engine.clone());
-        Ok(engine)
+        super::load_path(library).map_err(|error| fail(error.to_string()))?;
+        let environment = super::environment().map_err(|error| fail(error.to_string()))?.clone();
+        let version = super::probe(library).map_err(|refusal| fail(refusal.to_string()))?.to_string();
+        Ok(Engine { environment, version })
     }
 
     /// Version of the loaded library, such as `1.31.1`.
     pub fn version(&self) -> &str {
         &self.version
-    }
-}
-
-/// Asks the library itself, which `ort` has found to be an ONNX Runtime and keeps loaded: opening it again is no load.
-fn version_of(library: &Path) -> Result<String, libloading::Error> {
-    // SAFETY: the library is loaded already, so that no initializer runs; `OrtGetApiBase` and its `GetVersionString`
-    // have had these signatures since ONNX Runtime 1.0, and the string is static data of the library.
-    unsafe {
-        let library = libloading::Library::new(library)?;
-        let base = library.get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase\0")?();
-        Ok(CStr::from_ptr(((*base).GetVersionString)()).to_string_lossy().into_owned())
     }
 }
 

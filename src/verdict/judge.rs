@@ -186,6 +186,8 @@ impl Judge<'_> {
     fn times(&mut self, comparison: &Comparison) {
         let factor = comparison.machine_factor;
         let causes = words::causes(&comparison.causes);
+        let other_cpu = comparison.causes.iter().any(|cause| cause.what == "cpu");
+        let bound = if other_cpu { self.policy.other_cpu } else { Severity::Error };
         for change in &comparison.operators {
             match movement(change, factor, self.policy) {
                 Movement::Regressed => {
@@ -194,7 +196,7 @@ impl Judge<'_> {
                         self.scenario()
                     );
                     let message = self.moved(change, comparison);
-                    self.add(FindingCode::OperatorRegressed, Severity::Error, Some(&change.key), message, remedy);
+                    self.add(FindingCode::OperatorRegressed, bound, Some(&change.key), message, remedy);
                 }
                 Movement::Improved => {
                     let remedy = format!("Run `cargo nongemm accept {}` to hold the gain.", self.scenario());

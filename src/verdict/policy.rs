@@ -19,6 +19,9 @@ pub struct Policy {
     pub uniform_factor: f64,
     /// Severities that differ from the codes' own.
     pub severities: BTreeMap<FindingCode, Severity>,
+    /// How slower operators count at most where the two sides ran on different CPU models of one machine class: what
+    /// differs between two models differs by operator, and no machine factor divides that out.
+    pub other_cpu: Severity,
     /// What the scenario may cost. Several may apply; each is judged.
     pub budgets: Vec<Budget>,
 }
@@ -41,6 +44,7 @@ impl Default for Policy {
             unstable_spread: 0.25,
             uniform_factor: 1.5,
             severities: BTreeMap::new(),
+            other_cpu: Severity::Warning,
             budgets: Vec::new(),
         }
     }

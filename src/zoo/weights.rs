@@ -17,8 +17,10 @@ use crate::onnx::proto::{ModelProto, StringStringEntryProto};
 pub const FILE_NAME: &str = "weights.arena";
 /// Largest arena, in bytes.
 pub const CAPACITY: u64 = 768 << 20;
-/// Every weight's offset is a multiple of this, in bytes: a cache line.
-const ALIGNMENT: u64 = 64;
+/// A cache line, in bytes.
+const LINE: usize = 64;
+/// Every weight's offset is a multiple of this, in bytes.
+const ALIGNMENT: u64 = LINE as u64;
 /// Weights of one shape share this many bytes at least, before their offsets repeat.
 const ROTATION_BYTES: u64 = 512 << 20;
 
@@ -119,27 +121,27 @@ pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
     arena
 }
 
-/// Numbers drawn side by side, so that compilers draw them with vector instructions; one cache line of them.
-const LANES: usize = 16;
+/// Numbers of a region that are drawn, in bytes; the rest are copies of stretches of them.
+const DRAWN_BYTES: usize = 256 << 10;
 
 /// Writes 32-bit numbers, uniform in plus or minus `half_width`, that depend on the region's start alone.
+///
+/// Drawing every number would take most of a launch's start. Stretches of irregular length from irregular places repeat
+/// with no period, which is what caches and the runtime's search for equal content could notice.
 fn fill_region(part: &mut [u8], start: u64, half_width: f32) {
-    let mut seeds = fastrand::Rng::with_seed(start);
-    let mut state: [u32; LANES] = std::array::from_fn(|_| seeds.u32(1..));
-    let scale = 2.0 * half_width;
-    for line in part.chunks_exact_mut(LANES * 4) {
-        let mut values = [0.0_f32; LANES];
-        for (bits, value) in state.iter_mut().zip(&mut values) {
-            // Marsaglia's xorshift, "Xorshift RNGs" (2003): period 2^32 - 1, more than any arena holds.
-            *bits ^= *bits << 13;
-            *bits ^= *bits >> 17;
-            *bits ^= *bits << 5;
-            // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
-            *value = (f32::from_bits(0x3f80_0001 | (*bits >> 9)) - 1.5) * scale;
-        }
-        for (bytes, value) in line.chunks_exact_mut(4).zip(values) {
-            bytes.copy_from_slice(&value.to_le_bytes());
-        }
+    let mut random = fastrand::Rng::with_seed(start);
+    let (drawn, mut rest) = part.split_at_mut(part.len().min(DRAWN_BYTES));
+    for bytes in drawn.chunks_exact_mut(4) {
+        // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
+        let unit = f32::from_bits(0x3f80_0001 | (random.u32(..) >> 9));
+        bytes.copy_from_slice(&((unit - 1.5) * (2.0 * half_width)).to_le_bytes());
+    }
+    while !rest.is_empty() {
+        let line = LINE * random.usize(0..drawn.len() / LINE);
+        let length = (LINE * random.usize(64..1024)).min(drawn.len() - line).min(rest.len());
+        let (now, later) = rest.split_at_mut(length);
+        now.copy_from_slice(&drawn[line..line + length]);
+        rest = later;
     }
 }
 
@@ -240,7 +242,12 @@ mod tests {
         let mut bits: Vec<u32> = values[..65_536].iter().map(|value| value.to_bits()).collect();
         bits.sort_unstable();
         bits.dedup();
-        assert!(bits.len() > 65_000, "values repeat: {} of 65536 distinct", bits.len());
+        assert!(bits.len() > 64_500, "values repeat: {} of 65536 distinct", bits.len());
+        let lines: Vec<&[u8]> = bytes[..300_000 * 4].chunks_exact(LINE).collect();
+        let most_alike = (1..lines.len() / 2)
+            .map(|shift| lines.iter().zip(&lines[shift..]).filter(|(line, later)| line == later).count())
+            .max();
+        assert!(most_alike < Some(lines.len() / 8), "{most_alike:?} of {} lines repeat at one distance", lines.len());
     }
 
     #[test]

@@ -2,4 +2,6 @@
 
 #![allow(dead_code)] // Each program uses a part.
 
+pub mod models;
+pub mod project;
 pub mod wheels;

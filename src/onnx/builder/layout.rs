@@ -1,9 +1,8 @@
 //! Operators that move, select or reshape without arithmetic, and resampling.
 
 use super::{GraphBuilder, Value, attr_float, attr_int, attr_ints, attr_string, axis_index, int};
+use crate::onnx::proto::AttributeProto;
 use crate::onnx::proto::tensor_proto::DataType;
-use crate::onnx::proto::{AttributeProto, TensorProto, attribute_proto::AttributeType};
-use prost::bytes::Bytes;
 
 impl GraphBuilder {
     /// The same elements in another shape; one size may be -1, which is then computed.
@@ -145,19 +144,7 @@ impl GraphBuilder {
     /// Zeros in 32-bit floating point.
     pub fn zeros(&mut self, dims: &[i64]) -> Value {
         let shape = self.int64(&[int(dims.len())], dims);
-        let zero = TensorProto {
-            dims: vec![1],
-            data_type: Some(DataType::Float as i32),
-            raw_data: Some(Bytes::from_static(&[0; 4])),
-            ..Default::default()
-        };
-        let value = AttributeProto {
-            name: Some("value".to_owned()),
-            r#type: Some(AttributeType::Tensor as i32),
-            t: Some(zero),
-            ..Default::default()
-        };
-        self.node("ConstantOfShape", &[&shape], DataType::Float, dims.to_vec(), vec![value])
+        self.node("ConstantOfShape", &[&shape], DataType::Float, dims.to_vec(), vec![])
     }
 
     /// Bilinear resampling of (batch, channels, height, width) to the given height and width.

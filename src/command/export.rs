@@ -1,0 +1,90 @@
+//! `export`: a model as a standalone file, or one of its runs as a trace.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use crate::cli::ExportArgs;
+use crate::onnx::proto::ModelProto;
+use crate::onnx::{external, file, offload};
+use crate::scenario::{ModelRef, Scenario};
+use crate::zoo::{self, BuildShape, BuiltModel, weights};
+
+use super::{Exit, Terminal, suite};
+
+/// Above this a model's weights go into a file beside it: protobuf messages end at 2 GiB, viewers give up earlier.
+const INLINE_BYTES: u64 = 1 << 30;
+
+/// Weights smaller than this stay in the model even when others go beside it.
+const BESIDE_FROM_BYTES: u64 = 1 << 10;
+
+/// Writes the model of the one scenario that is named.
+///
+/// # Errors
+/// The name fits no scenario or several, the model cannot be built or read, or the file cannot be written.
+pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result<Exit> {
+    let config = terminal.config()?;
+    let planned = suite::plan(&config, std::slice::from_ref(&arguments.model), &arguments.dimensions)?;
+    let [one] = planned.as_slice() else {
+        let ids: Vec<&str> = planned.iter().map(|one| one.id.0.as_str()).collect();
+        terminal.status.error(&format!(
+            "`{}` names {} scenarios; name one: {}",
+            arguments.model,
+            ids.len(),
+            ids.join(", ")
+        ));
+        return Ok(Exit::Usage);
+    };
+    let name = one.scenario.model.name();
+    let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.onnx")));
+    write_model(&one.scenario, &output)?;
+    terminal.status.say("Exported", &one.id.0);
+    writeln!(terminal.out, "{}", output.display())?;
+    Ok(Exit::Pass)
+}
+
+fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
+    match &scenario.model {
+        ModelRef::Zoo { name } => {
+            let built = build(name, scenario)?;
+            let nominal = built.weights.nominal_bytes;
+            let arena = weights::fill(&built.weights);
+            let places = BTreeMap::from([(built.weights.file_name.to_owned(), &arena[..])]);
+            write(built.model, output, nominal, external::Source::Memory(&places))
+        }
+        ModelRef::File { path, .. } => {
+            if is_same_file(path, output) {
+                bail!("{} is the model itself; name another file with `--output`", output.display());
+            }
+            let model = file::read(path)?;
+            let beside: u64 = external::check(&model, path)?.iter().filter_map(|tensor| tensor.length).sum();
+            write(model, output, beside, external::Source::Beside(path))
+        }
+    }
+}
+
+fn build(name: &str, scenario: &Scenario) -> anyhow::Result<BuiltModel> {
+    let shape = BuildShape {
+        batch: scenario.batch.unwrap_or(1),
+        sequence: scenario.sequence,
+        image: scenario.image.map(|image| (image.height, image.width)),
+    };
+    Ok(zoo::build(name, &shape)?)
+}
+
+fn write(mut model: ModelProto, output: &Path, weights: u64, source: external::Source<'_>) -> anyhow::Result<()> {
+    if weights <= INLINE_BYTES {
+        external::embed(&mut model, output, source)?;
+        file::write(&model, output)?;
+    } else {
+        let options = offload::Options { threshold_bytes: BESIDE_FROM_BYTES, source: Some(source) };
+        offload::write(model, output, &options)?;
+    }
+    Ok(())
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
