@@ -35,12 +35,6 @@ const MANY_INPUTS: u8 = 8;
 /// Shape of every tensor: rank and digits as models have them, since what is spelled out costs by its length.
 const SHAPE: [i64; 3] = [1, 16, 16];
 
-/// Cost of one event in microseconds of wall time on one chain, and of a run beyond its events.
-struct ChainCost {
-    event_us: f64,
-    run_us: f64,
-}
-
 /// Measures the cost of an event by the number of its tensors. Takes some 50 ms.
 ///
 /// # Errors
@@ -49,24 +43,18 @@ struct ChainCost {
 pub(super) fn calibrate(engine: &Engine, threads: u32, scratch: &Path) -> Result<OverheadEstimate, LaunchError> {
     let single = chain_cost(engine, threads, scratch, "Relu", 1)?;
     let many = chain_cost(engine, threads, scratch, "Max", MANY_INPUTS)?;
-    let per_tensor = ((many.event_us - single.event_us) / f64::from(MANY_INPUTS - 1)).max(0.0);
+    let per_tensor = ((many - single) / f64::from(MANY_INPUTS - 1)).max(0.0);
     Ok(OverheadEstimate {
-        base_us: (single.event_us - 2.0 * per_tensor).max(0.0),
+        base_us: (single - 2.0 * per_tensor).max(0.0),
         per_input_us: per_tensor,
         // An output is spelled out by the same code as an input.
         per_output_us: per_tensor,
-        per_run_us: single.run_us.max(0.0),
         scale: 1.0,
     })
 }
 
-fn chain_cost(
-    engine: &Engine,
-    threads: u32,
-    scratch: &Path,
-    operator: &str,
-    inputs: u8,
-) -> Result<ChainCost, LaunchError> {
+/// Cost of one event in microseconds of wall time on a chain of this operator.
+fn chain_cost(engine: &Engine, threads: u32, scratch: &Path, operator: &str, inputs: u8) -> Result<f64, LaunchError> {
     let model = chain(operator, inputs);
     let spec = SessionSpec {
         model: Model::Bytes(&model),
@@ -81,7 +69,7 @@ fn chain_cost(
     run_chain(session, &scratch.join(format!("calibrate-{operator}")), encoding)
 }
 
-fn run_chain(mut session: BoundSession, stem: &Path, encoding: NameEncoding) -> Result<ChainCost, LaunchError> {
+fn run_chain(mut session: BoundSession, stem: &Path, encoding: NameEncoding) -> Result<f64, LaunchError> {
     let plan = Plan { warmup_runs: 4, min_iterations: PAIRS, max_iterations: PAIRS, ..Plan::default() };
     let calm = Runs::make(&mut session, &plan, stem, encoding)
         .map_err(|error| match error {
@@ -98,10 +86,7 @@ fn run_chain(mut session: BoundSession, stem: &Path, encoding: NameEncoding) -> 
         .collect();
     let nodes = f64::from(NODES);
     let period_us = periods.iter().sum::<f64>() / f64::from(u32::try_from(periods.len()).unwrap_or(u32::MAX)).max(1.0);
-    Ok(ChainCost {
-        event_us: period_us - calm.unprofiled.mean_us / nodes,
-        run_us: calm.profiled.mean_us - period_us * nodes,
-    })
+    Ok(period_us - calm.unprofiled.mean_us / nodes)
 }
 
 /// A chain of equal nodes that each take the same tensor as every one of their inputs.

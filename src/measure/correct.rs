@@ -2,7 +2,7 @@
 
 use crate::measure::prepare::Prepared;
 use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord, OverheadEstimate};
-use crate::measure::runs::{Calm, Level, median};
+use crate::measure::runs::{Calm, median};
 use crate::profile::{NodeTally, Tallies};
 use crate::scenario::Provider;
 
@@ -17,8 +17,8 @@ const LONG_US: f64 = 10.0;
 const LONG_EXTRA: f64 = 0.5;
 
 /// What the scale was on the models it was tried on, and how far it strayed: it weighs against a noisy measurement.
-const EXPECTED_SCALE: f64 = 1.1;
-const EXPECTED_SCALE_SPREAD: f64 = 0.1;
+const EXPECTED_SCALE: f64 = 1.2;
+const EXPECTED_SCALE_SPREAD: f64 = 0.15;
 
 /// Figures of one node before the profiler's cost is known.
 struct Timed {
@@ -37,14 +37,20 @@ pub(super) fn correct(
     prepared: &Prepared,
 ) -> (OverheadEstimate, Vec<NodeRecord>) {
     let (timed, middle_gap) = timed(calm.tallies);
-    let overhead = OverheadEstimate { scale: scale(&timed, &overhead, calm.unprofiled, calm.profiled), ..overhead };
+    let span_us = |timed: &Timed| {
+        // The gap belongs to the event whose cost is subtracted; the gaps between its children lie in its own time.
+        timed.raw_us + timed.executions * timed.gap_us - timed.children * middle_gap
+    };
+    let spans: f64 = timed.iter().map(span_us).sum();
+    let error_us = calm.unprofiled.error_us.hypot(calm.profiled.error_us);
+    let overhead =
+        OverheadEstimate { scale: scale(&timed, &overhead, spans - calm.unprofiled.mean_us, error_us), ..overhead };
     let records = timed
         .into_iter()
         .map(|timed| {
             let cost = event_us(&overhead, &timed) * overhead.scale + long_extra_us(&overhead, &timed);
-            // The gap belongs to the event whose cost is subtracted; the gaps between its children lie in its own time.
-            let span = timed.raw_us + timed.executions * timed.gap_us - timed.children * middle_gap;
-            record(timed, prepared, span - cost)
+            let self_us = span_us(&timed) - cost;
+            record(timed, prepared, self_us)
         })
         .collect();
     (overhead, records)
@@ -86,17 +92,17 @@ fn long_extra_us(overhead: &OverheadEstimate, timed: &Timed) -> f64 {
 }
 
 /// What events cost in this session relative to the chain: profiled and unprofiled runs of the same session differ by
-/// all of them together. That difference is small beside the noise of long runs, so that it counts by its precision
-/// against what was seen elsewhere.
-fn scale(timed: &[Timed], overhead: &OverheadEstimate, unprofiled: Level, profiled: Level) -> f64 {
+/// all of them together, by `excess_us`. That difference is small beside the noise of long runs, so that it counts by its
+/// precision against what was seen elsewhere.
+fn scale(timed: &[Timed], overhead: &OverheadEstimate, excess_us: f64, error_us: f64) -> f64 {
     let calibrated: f64 = timed.iter().map(|timed| event_us(overhead, timed)).sum();
     let extra: f64 = timed.iter().map(|timed| long_extra_us(overhead, timed)).sum();
     if calibrated <= 0.0 {
         return 1.0;
     }
-    let error = unprofiled.error_us.hypot(profiled.error_us) / calibrated;
-    let measured = (profiled.mean_us - unprofiled.mean_us - overhead.per_run_us - extra) / calibrated;
-    let (weight, prior) = (1.0 / (error * error).max(1e-6), 1.0 / (EXPECTED_SCALE_SPREAD * EXPECTED_SCALE_SPREAD));
+    let measured = (excess_us - extra) / calibrated;
+    let error = (error_us / calibrated).max(1e-3);
+    let (weight, prior) = (1.0 / (error * error), 1.0 / (EXPECTED_SCALE_SPREAD * EXPECTED_SCALE_SPREAD));
     ((measured * weight + EXPECTED_SCALE * prior) / (weight + prior)).clamp(0.5, 2.0)
 }
 

@@ -71,8 +71,6 @@ pub struct OverheadEstimate {
     pub per_input_us: f64,
     /// Added by each output tensor described in the event.
     pub per_output_us: f64,
-    /// Cost of profiling a run beyond that of its events.
-    pub per_run_us: f64,
     /// Cost in the measured session relative to the chain: caches that the model fills make the profiler slower.
     pub scale: f64,
 }

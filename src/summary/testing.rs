@@ -75,7 +75,7 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         unprofiled_us: vec![latency_us; 10],
         profiled_us: vec![latency_us; 10],
         latency_us,
-        overhead: OverheadEstimate { base_us: 1.9, per_input_us: 0.0, per_output_us: 0.0, per_run_us: 0.0, scale: 1.0 },
+        overhead: OverheadEstimate { base_us: 1.9, per_input_us: 0.0, per_output_us: 0.0, scale: 1.0 },
         nodes: ops.iter().map(node).collect(),
         peak_rss_bytes: Some(500_000_000),
         warnings: Vec::new(),
