@@ -188,9 +188,15 @@ fn control_flow_is_not_counted_twice() {
     for result in &results {
         let ran: Vec<(&str, u32, u32)> =
             result.nodes.iter().map(|node| (node.op_type.as_str(), node.depth, node.executions)).collect();
-        for expected in
-            [("Relu", 0, 1), ("Loop", 0, 1), ("Add", 1, 5), ("If", 1, 5), ("Exp", 2, 5), ("Tanh", 1, 5), ("Sigmoid", 0, 1)]
-        {
+        for expected in [
+            ("Relu", 0, 1),
+            ("Loop", 0, 1),
+            ("Add", 1, 5),
+            ("If", 1, 5),
+            ("Exp", 2, 5),
+            ("Tanh", 1, 5),
+            ("Sigmoid", 0, 1),
+        ] {
             assert!(ran.contains(&expected), "{expected:?} is not in {ran:?}");
         }
         assert!(!ran.iter().any(|(operator, ..)| *operator == "Neg"), "the other branch did not run: {ran:?}");
