@@ -8,8 +8,9 @@ use crate::measure::calibrate;
 use crate::measure::correct;
 use crate::measure::job::{JOB_SCHEMA, LaunchJob};
 use crate::measure::prepare::{self, PrepareError, Prepared};
+use crate::measure::resources;
 use crate::measure::result::{LAUNCH_SCHEMA, LaunchResult, LaunchWarning, OverheadEstimate};
-use crate::measure::runs::{Runs, RunsError, micros_of};
+use crate::measure::runs::{Runs, RunsError, median, micros_of};
 use crate::measure::timeline;
 use crate::profile::{NameEncoding, ProfileError};
 use crate::runtime::session::{BoundSession, Engine, GraphLevel, SessionError, SessionProvider, SessionSpec};
@@ -150,7 +151,8 @@ fn assemble(
         profiled_us,
         overhead,
         nodes,
-        peak_rss_bytes: peak_rss_bytes(),
+        peak_rss_bytes: resources::peak_rss_bytes(),
+        page_faults: median(&runs.page_faults),
         warnings: Vec::new(),
         timeline: Vec::new(),
     };
@@ -168,24 +170,4 @@ fn assemble(
 
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Largest resident set of this process so far.
-#[cfg(unix)]
-fn peak_rss_bytes() -> Option<u64> {
-    // SAFETY: all zeros is a valid `rusage`, and `getrusage` only writes into the one it is given.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        if libc::getrusage(libc::RUSAGE_SELF, &mut usage) != 0 {
-            return None;
-        }
-        usage
-    };
-    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    u64::try_from(usage.ru_maxrss).ok().map(|size| size * unit)
-}
-
-#[cfg(not(unix))]
-fn peak_rss_bytes() -> Option<u64> {
-    None
 }

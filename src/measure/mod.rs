@@ -6,6 +6,7 @@ pub mod inputs;
 pub mod job;
 pub mod launch;
 mod prepare;
+mod resources;
 pub mod result;
 mod runs;
 pub mod supervise;

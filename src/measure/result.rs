@@ -31,6 +31,10 @@ pub struct LaunchResult {
     pub nodes: Vec<NodeRecord>,
     /// Largest resident set of the child process in bytes, where the system tells.
     pub peak_rss_bytes: Option<u64>,
+    /// Page faults in an unprofiled run, the median over them: near 0 where the session keeps its memory, as
+    /// deployments do. Each costs up to a microsecond, and falls on whichever node touches the memory first.
+    #[serde(default)]
+    pub page_faults: f64,
     /// What a reader of these numbers must know.
     pub warnings: Vec<LaunchWarning>,
     /// Events of one profiled run in order of start; empty unless the job asked for them.

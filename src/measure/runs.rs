@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::measure::job::Plan;
+use crate::measure::resources;
 use crate::profile::{NameEncoding, ProfileError, Run, Tallies};
 use crate::runtime::session::{BoundSession, SessionError};
 
@@ -23,6 +24,7 @@ pub(super) enum RunsError {
 /// Unprofiled and profiled runs of one session, made in turns.
 pub(super) struct Runs {
     pub(super) unprofiled_us: Vec<f64>,
+    pub(super) page_faults: Vec<f64>,
     pub(super) profiled: Vec<Run>,
     pub(super) tallies: Tallies,
     pub(super) cut_short: bool,
@@ -44,6 +46,7 @@ impl Runs {
         }
         let mut runs = Runs {
             unprofiled_us: Vec::new(),
+            page_faults: Vec::new(),
             profiled: Vec::new(),
             tallies: Tallies::default(),
             cut_short: false,
@@ -69,8 +72,13 @@ impl Runs {
 
     fn unprofiled(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
         self.settle(session)?;
+        let before = resources::page_faults();
         let elapsed = session.run().map_err(RunsError::Session)?;
         self.unprofiled_us.push(micros_of(elapsed));
+        if let (Some(before), Some(after)) = (before, resources::page_faults()) {
+            // Counts of faults stay far below 2^53.
+            self.page_faults.push(after.saturating_sub(before) as f64);
+        }
         Ok(())
     }
 

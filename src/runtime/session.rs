@@ -227,7 +227,7 @@ fn configured(engine: &Engine, spec: &SessionSpec<'_>) -> ort::Result<SessionBui
 
 fn with_provider(builder: SessionBuilder, provider: SessionProvider) -> Result<SessionBuilder, SessionError> {
     let (name, dispatch) = match provider {
-        SessionProvider::Cpu => ("CPUExecutionProvider", ort::ep::CPU::default().build()),
+        SessionProvider::Cpu => ("CPUExecutionProvider", ort::ep::CPU::default().with_arena_allocator(true).build()),
         SessionProvider::Cuda => ("CUDAExecutionProvider", ort::ep::CUDA::default().build()),
     };
     let dispatch = dispatch.error_on_failure();

@@ -78,6 +78,7 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         overhead: OverheadEstimate { base_us: 1.9, per_input_us: 0.0, per_output_us: 0.0, scale: 1.0 },
         nodes: ops.iter().map(node).collect(),
         peak_rss_bytes: Some(500_000_000),
+        page_faults: 0.0,
         warnings: Vec::new(),
         timeline: Vec::new(),
     }
