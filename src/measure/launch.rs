@@ -156,8 +156,18 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Largest resident set of this process so far. `getrusage` would also count what the parent had before this program was
+/// put in its place.
+#[cfg(target_os = "linux")]
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Largest resident set of this process so far.
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "linux")))]
 fn peak_rss_bytes() -> Option<u64> {
     // SAFETY: all zeros is a valid `rusage`, and `getrusage` only writes into the one it is given.
     let usage = unsafe {
