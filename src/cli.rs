@@ -116,7 +116,7 @@ pub enum Verb {
 }
 
 /// What to measure, and how thoroughly.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct MeasureArgs {
     /// Scenarios by glob over id or model name (`bert*`, `*-t1`), or paths of .onnx files [default: the suite]
     pub selection: Vec<String>,

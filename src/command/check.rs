@@ -9,7 +9,7 @@ use crate::cli::MeasureArgs;
 use crate::compare::{Comparison, compare};
 use crate::config::Level;
 use crate::report::{Finding, ScenarioReport, ScenarioResult};
-use crate::scenario::Planned;
+use crate::scenario::{Planned, ScenarioId, idle_budgets};
 use crate::summary::Summary;
 use crate::verdict::{self, FindingCode, Policy, Severity};
 
@@ -28,6 +28,9 @@ pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result
     }
     let session = Session::open(terminal, arguments)?;
     let baselines = load_all(&session)?;
+    if arguments.selection.is_empty() {
+        warn_of_what_holds_nothing(&session, terminal)?;
+    }
     let mut reports = Vec::new();
     terminal.status.start_progress(session.launches());
     for (planned, baseline) in session.planned.iter().zip(&baselines) {
@@ -38,6 +41,19 @@ pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result
     }
     terminal.status.end_progress();
     outputs::finish(terminal, "check", session.machine, reports, arguments)
+}
+
+/// A baseline or a budget that belongs to no scenario guards nothing, and nobody would notice.
+fn warn_of_what_holds_nothing(session: &Session, terminal: &mut Terminal) -> anyhow::Result<()> {
+    let ids: Vec<ScenarioId> = session.planned.iter().map(|planned| planned.id.clone()).collect();
+    for path in Store::new(&session.config.baselines).stale(&ids)? {
+        let code = FindingCode::StaleBaseline;
+        terminal.status.warn(&format!("[{code}] {} belongs to no scenario of the suite", path.display()));
+    }
+    for budget in idle_budgets(&session.config, &session.planned) {
+        terminal.status.warn(&format!("the budget for `{}` matches no scenario and cannot fail", budget.scenario));
+    }
+    Ok(())
 }
 
 fn check_one(

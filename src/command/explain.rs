@@ -5,7 +5,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::config::did_you_mean;
+use crate::report::render::text::wrap;
 use crate::taxonomy::{Group, Operator, taxonomy};
+
+/// Columns of running text: what is easy to read, and fits any terminal.
+const TEXT_WIDTH: usize = 76;
 
 /// Version of the JSON document.
 pub const EXPLAIN_SCHEMA: u32 = 1;
@@ -100,7 +104,10 @@ impl Explanation<'_> {
                 writeln!(out, "{group}: {description}")?;
                 operators.iter().try_for_each(|key| writeln!(out, "    {key}"))
             }
-            Explanation::Finding(CodeText { code, description }) => writeln!(out, "{code}\n    {description}"),
+            Explanation::Finding(CodeText { code, description }) => {
+                writeln!(out, "{code}")?;
+                wrap(description, TEXT_WIDTH).iter().try_for_each(|line| writeln!(out, "    {line}"))
+            }
         }
     }
 

@@ -6,13 +6,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::cli::ExportArgs;
+use crate::cli::{ExportArgs, MeasureArgs};
+use crate::config::Config;
+use crate::measure::result::TimelineEvent;
 use crate::onnx::proto::ModelProto;
 use crate::onnx::{external, file, offload};
-use crate::scenario::{ModelRef, Scenario};
+use crate::report::render::{self, trace::TraceEvent};
+use crate::scenario::{ModelRef, Planned, Scenario};
+use crate::taxonomy;
 use crate::zoo::{self, BuildShape, BuiltModel, weights};
 
-use super::{Exit, Terminal, suite};
+use super::suite::Session;
+use super::{Exit, Terminal, outputs, suite};
 
 /// Above this a model's weights go into a file beside it: protobuf messages end at 2 GiB, viewers give up earlier.
 const INLINE_BYTES: u64 = 1 << 30;
@@ -38,11 +43,43 @@ pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result
         return Ok(Exit::Usage);
     };
     let name = one.scenario.model.name();
+    if arguments.profile {
+        let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.trace.json")));
+        let one = one.clone();
+        return trace(terminal, config, one, &output);
+    }
     let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.onnx")));
     write_model(&one.scenario, &output)?;
     terminal.status.say("Exported", &one.id.0);
     writeln!(terminal.out, "{}", output.display())?;
     Ok(Exit::Pass)
+}
+
+/// Launches the scenario once and writes one of its runs as a trace.
+fn trace(terminal: &mut Terminal, config: Config, one: Planned, output: &Path) -> anyhow::Result<Exit> {
+    let session = Session::over(terminal, config, vec![one.clone()], &MeasureArgs::default())?;
+    terminal.status.say("Measuring", &one.id.0);
+    let launch = session.launch(&one, 1, true)?;
+    let events: Vec<TraceEvent> = launch.timeline.iter().map(trace_event).collect();
+    outputs::save(terminal, output, |writer| render::trace::render(&one.id.0, &events, writer))?;
+    writeln!(terminal.out, "{}", output.display())?;
+    Ok(Exit::Pass)
+}
+
+fn trace_event(event: &TimelineEvent) -> TraceEvent {
+    let resolved = taxonomy::resolve(&event.op_type, event.domain.as_deref(), &event.name);
+    TraceEvent {
+        name: event.name.clone(),
+        group: resolved.group(),
+        operator: resolved.key,
+        // Microseconds of one run stay far below 2^53.
+        ts_us: event.start_us as f64,
+        dur_us: event.duration_us as f64,
+        self_us: event.self_us,
+        depth: event.depth,
+        shapes: event.inputs.clone(),
+        provider: event.provider.clone(),
+    }
 }
 
 fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {

@@ -76,7 +76,7 @@ impl Session {
         let mut launches = Vec::new();
         for number in 1..=self.measure.launches {
             terminal.status.progress_message(&format!("{} ({number}/{})", planned.id, self.measure.launches));
-            match self.launch(planned, u64::from(number)) {
+            match self.launch(planned, u64::from(number), false) {
                 Ok(result) => launches.push(result),
                 Err(LaunchFailure::Interrupted) => return Err(LaunchFailure::Interrupted.into()),
                 Err(failure) => {
@@ -92,8 +92,8 @@ impl Session {
         })
     }
 
-    /// One launch; `seed` makes its inputs.
-    pub fn launch(&self, planned: &Planned, seed: u64) -> Result<LaunchResult, LaunchFailure> {
+    /// One launch; `seed` makes its inputs, `trace` asks for the events of one run.
+    pub fn launch(&self, planned: &Planned, seed: u64, trace: bool) -> Result<LaunchResult, LaunchFailure> {
         let scratch = tempfile::tempdir_in(self.scratch.path()).map_err(|source| LaunchFailure::Io {
             action: "create a folder in",
             path: self.scratch.path().to_owned(),
@@ -113,6 +113,7 @@ impl Session {
                 time_budget_s: self.measure.time_budget_s,
                 seed,
             },
+            trace,
             scratch_dir: scratch.path().to_owned(),
         };
         let job = to_string(&job).map_err(|error| LaunchFailure::Unreadable { reason: error.to_string() })?;

@@ -196,14 +196,7 @@ impl Measure {
 
 impl Default for Measure {
     fn default() -> Self {
-        Measure {
-            launches: 5,
-            min_iterations: 10,
-            max_iterations: 200,
-            warmup: 2,
-            time_budget_s: 10.0,
-            timeout_s: 600.0,
-        }
+        Measure { launches: 5, min_iterations: 4, max_iterations: 200, warmup: 1, time_budget_s: 2.0, timeout_s: 600.0 }
     }
 }
 

@@ -31,6 +31,9 @@ pub struct LaunchJob {
     pub input_files: InputFiles,
     /// How often to run.
     pub plan: Plan,
+    /// Whether the events of one run are wanted too.
+    #[serde(default)]
+    pub trace: bool,
     /// A private folder for profiles; emptied by its owner.
     pub scratch_dir: PathBuf,
 }

@@ -10,9 +10,13 @@ use crate::measure::job::{JOB_SCHEMA, LaunchJob};
 use crate::measure::prepare::{self, PrepareError, Prepared};
 use crate::measure::result::{LAUNCH_SCHEMA, LaunchResult, LaunchWarning, OverheadEstimate};
 use crate::measure::runs::{Runs, RunsError, micros_of};
+use crate::measure::timeline;
 use crate::profile::{NameEncoding, ProfileError};
 use crate::runtime::session::{BoundSession, Engine, GraphLevel, SessionError, SessionProvider, SessionSpec};
 use crate::scenario::{Optimization, Provider};
+
+/// Below this many profiled runs, one disturbance weighs on the figures of a node.
+const FEW_RUNS: usize = 4;
 
 /// Why a launch has no result. Each message names what failed and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +74,16 @@ pub fn run(job: &LaunchJob) -> Result<LaunchResult, LaunchError> {
     let encoding = NameEncoding::of_version(engine.version());
     let runs = Runs::make(&mut session, &job.plan, &job.scratch_dir.join("run"), encoding)
         .map_err(|error| error.of(&model))?;
+    let mut timeline = Vec::new();
+    if job.trace {
+        let stem = job.scratch_dir.join("trace");
+        timeline = timeline::record(&mut session, &stem, encoding).map_err(|error| error.of(&model))?;
+    }
     drop(session);
-    Ok(assemble(job, &engine, &prepared, overhead, runs, ready_us))
+    let mut result = assemble(job, &engine, &prepared, overhead, runs, ready_us);
+    timeline::correct(&mut timeline, &result.nodes);
+    result.timeline = timeline;
+    Ok(result)
 }
 
 fn spec<'a>(job: &LaunchJob, prepared: &'a Prepared) -> SessionSpec<'a> {
@@ -140,11 +152,13 @@ fn assemble(
         nodes,
         peak_rss_bytes: peak_rss_bytes(),
         warnings: Vec::new(),
+        timeline: Vec::new(),
     };
     if truncated {
         result.warnings.push(LaunchWarning::ProfileTruncated);
     }
-    if runs.cut_short {
+    // That the time budget decides how many runs there are is how it is meant; too few are worth a word.
+    if runs.cut_short && result.profiled_us.len() < FEW_RUNS {
         let runs = u32::try_from(result.profiled_us.len()).unwrap_or(u32::MAX);
         result.warnings.push(LaunchWarning::FewIterations { runs });
     }

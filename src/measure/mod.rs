@@ -9,3 +9,4 @@ mod prepare;
 pub mod result;
 mod runs;
 pub mod supervise;
+mod timeline;

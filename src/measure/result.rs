@@ -33,6 +33,32 @@ pub struct LaunchResult {
     pub peak_rss_bytes: Option<u64>,
     /// What a reader of these numbers must know.
     pub warnings: Vec<LaunchWarning>,
+    /// Events of one profiled run in order of start; empty unless the job asked for them.
+    #[serde(default)]
+    pub timeline: Vec<TimelineEvent>,
+}
+
+/// One execution of one node in one profiled run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEvent {
+    /// Node name after optimization.
+    pub name: String,
+    /// Operator type without its domain.
+    pub op_type: String,
+    /// As in [`NodeRecord::domain`].
+    pub domain: Option<String>,
+    /// Execution provider that ran it.
+    pub provider: String,
+    /// Input types and shapes.
+    pub inputs: String,
+    /// Nesting in control flow; 0 in the main graph.
+    pub depth: u32,
+    /// Start in microseconds since profiling began.
+    pub start_us: i64,
+    /// Duration in microseconds as reported, bodies of control flow included.
+    pub duration_us: i64,
+    /// The node's corrected self time per execution, from all profiled runs of the launch.
+    pub self_us: f64,
 }
 
 /// What the profiler costs: a node event takes `(base + inputs * per_input + outputs * per_output) * scale` microseconds

@@ -59,6 +59,7 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
         reconciliation: sample(total / latency_us, 0.001),
         raw_reconciliation: sample(total / latency_us + 0.021, 0.001),
         iterations: 150,
+        running_us: Sample(vec![3.6e6, 3.7e6, 3.5e6]),
         peak_rss_bytes: Some(612 << 20),
         operators,
         warnings: Vec::new(),

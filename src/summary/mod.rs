@@ -48,6 +48,8 @@ pub struct Summary {
     pub raw_reconciliation: Sample,
     /// Unprofiled and profiled iterations that entered, over all launches.
     pub iterations: u32,
+    /// Wall time of all those runs together, in microseconds, a value per launch.
+    pub running_us: Sample,
     /// Largest resident set over the launches, in bytes.
     pub peak_rss_bytes: Option<u64>,
     /// Operators by descending median time.

@@ -70,6 +70,7 @@ pub fn summarize(
         raw_reconciliation: Sample(raw_sums.zip(&latencies).map(|(sum, latency)| ratio(sum, *latency)).collect()),
         latency_us: Sample(latencies),
         iterations: u32::try_from(iterations).unwrap_or(u32::MAX),
+        running_us: Sample(launches.iter().map(|l| l.unprofiled_us.iter().chain(&l.profiled_us).sum()).collect()),
         peak_rss_bytes: launches.iter().filter_map(|l| l.peak_rss_bytes).max(),
         operators,
         warnings: worst_of_each_kind(launches.iter().flat_map(|l| &l.warnings)),

@@ -79,6 +79,7 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         nodes: ops.iter().map(node).collect(),
         peak_rss_bytes: Some(500_000_000),
         warnings: Vec::new(),
+        timeline: Vec::new(),
     }
 }
 

@@ -176,7 +176,8 @@ fn no_schema(reason: &str) -> Option<SessionError> {
     let _since_version = parts.next()?;
     let domain = parts.next()?.trim_matches('"');
     let operator = parts.next()?;
-    let name = parts.next()?.trim_end_matches('"');
+    let name = parts.next()?;
+    let name = name.strip_suffix('"').unwrap_or(name);
     Some(SessionError::UnknownOperator {
         operator: operator.to_owned(),
         domain: domain_or_default(domain),
@@ -206,7 +207,7 @@ fn no_kernel(reason: &str) -> Option<SessionError> {
     let (_, after) = reason.split_once("Could not find an implementation for ")?;
     let (operator, after) = after.split_once('(')?;
     let (version, after) = after.split_once(')')?;
-    let node = after.split_once("node with name '").map_or("", |(_, name)| name.trim_end_matches('\''));
+    let node = after.split_once("node with name '").map_or("", |(_, name)| name.strip_suffix('\'').unwrap_or(name));
     let (domain, operator) = operator.rsplit_once(':').or_else(|| operator.rsplit_once('.')).unwrap_or(("", operator));
     Some(SessionError::UnknownOperator {
         operator: operator.to_owned(),
