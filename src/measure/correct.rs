@@ -14,7 +14,7 @@ const GAP_REACH_US: f64 = 0.75;
 const LONG_US: f64 = 10.0;
 
 /// What its event then costs more, relative to an event of one input and one output.
-const LONG_EXTRA: f64 = 0.5;
+const LONG_EXTRA: f64 = 0.25;
 
 /// What the scale was on the models it was tried on, and how far it strayed: it weighs against a noisy measurement.
 const EXPECTED_SCALE: f64 = 1.2;

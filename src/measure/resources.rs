@@ -1,6 +1,17 @@
 //! What the system counts for this process.
 
+/// Largest resident set of this process so far, in bytes. `getrusage` would also count what the parent had before this
+/// program was put in its place.
+#[cfg(target_os = "linux")]
+pub(super) fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Largest resident set of this process so far, in bytes.
+#[cfg(not(target_os = "linux"))]
 pub(super) fn peak_rss_bytes() -> Option<u64> {
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     u64::try_from(usage()?.0).ok().map(|size| size * unit)

@@ -21,18 +21,21 @@ pub enum Category {
 /// How the profile's writer spelled names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameEncoding {
-    /// As they are, quotes and newlines included: ONNX Runtime before 1.32.
+    /// As they are, quotes and newlines included: older ONNX Runtime.
     Raw,
-    /// As JSON strings.
+    /// As JSON strings; a name that turns out to be none is taken as it is.
     Escaped,
 }
+
+/// Minor version of the oldest ONNX Runtime seen to write names as JSON strings.
+const FIRST_TO_ESCAPE: u32 = 31;
 
 impl NameEncoding {
     /// The encoding of an ONNX Runtime version such as `1.31.1`; of an unreadable version, JSON's.
     pub fn of_version(version: &str) -> Self {
         let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
         match (parts.next().flatten(), parts.next().flatten()) {
-            (Some(1), Some(minor)) if minor < 32 => NameEncoding::Raw,
+            (Some(1), Some(minor)) if minor < FIRST_TO_ESCAPE => NameEncoding::Raw,
             _ => NameEncoding::Escaped,
         }
     }
@@ -151,10 +154,16 @@ impl<'a> Event<'a> {
 
 /// A name written without escapes ends where the next key begins, whatever quotes it holds.
 fn name<'a>(scan: &mut Scan<'a>, encoding: NameEncoding) -> Option<&'a [u8]> {
-    if encoding == NameEncoding::Escaped {
-        return scan.value();
-    }
     let mut ahead = *scan;
+    if encoding == NameEncoding::Escaped {
+        let name = ahead.value();
+        ahead.space();
+        if name.is_some() && matches!(ahead.rest(), [b'}', ..] | [b',', b'"' | b' ' | b'\n' | b'\r' | b'\t', ..]) {
+            *scan = ahead;
+            return name;
+        }
+        ahead = *scan;
+    }
     ahead.expect(b'"')?;
     let rest = ahead.rest();
     let Some(end) = end_of_raw_name(rest) else { return scan.value() };
@@ -211,6 +220,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_was_not_escaped_after_all_is_taken_as_it_is() {
+        let text = event("we\"ird_kernel_time");
+        let event = Event::parse(text.as_bytes(), NameEncoding::Escaped, true).unwrap();
+        assert_eq!(event.name(), "we\"ird");
+        assert_eq!(event.arg("op_name").unwrap(), "Add");
+    }
+
+    #[test]
     fn unknown_keys_order_spacing_and_quoted_numbers_are_tolerated() {
         let text = r#" { "args": {"op_name":"Add" , "x": {"y": [1, "}"]}} , "new":[{}], "ts":"12","dur":"7","cat":"Node",
             "name":"n_kernel_time", "tid" : "8" } "#;
@@ -231,8 +248,8 @@ mod tests {
 
     #[test]
     fn encoding_follows_the_version() {
-        assert_eq!(NameEncoding::of_version("1.31.1"), NameEncoding::Raw);
-        assert_eq!(NameEncoding::of_version("1.32.0"), NameEncoding::Escaped);
+        assert_eq!(NameEncoding::of_version("1.25.0"), NameEncoding::Raw);
+        assert_eq!(NameEncoding::of_version("1.31.1"), NameEncoding::Escaped);
         assert_eq!(NameEncoding::of_version("2.0.0"), NameEncoding::Escaped);
     }
 }

@@ -149,11 +149,9 @@ impl Tallies {
                 runs_subgraphs: false,
             };
             let begins_run = event.is_model_run();
-            if begins_run || open.is_some_and(|run| event.start_us > run.end()) {
-                if let Some(run) = open.take() {
-                    let run = self.close(run);
-                    take(self, &run);
-                }
+            if let Some(run) = open.take_if(|run| begins_run || event.start_us > run.end()) {
+                let run = self.close(run);
+                take(self, &run);
             }
             if begins_run {
                 open = Some(interval);
