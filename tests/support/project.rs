@@ -15,9 +15,14 @@ pub struct Project {
 impl Project {
     /// A project with this `nongemm.toml`; measuring is kept short.
     pub fn new(suite: &str) -> Project {
-        let project = Project { dir: tempfile::tempdir().unwrap() };
         let short = "[measure]\nlaunches = 2\nwarmup = 1\niterations = { min = 2, max = 3 }\n";
-        project.write("nongemm.toml", format!("{suite}\n{short}").as_bytes());
+        Project::with_configuration(&format!("{suite}\n{short}"))
+    }
+
+    /// A project with exactly this `nongemm.toml`.
+    pub fn with_configuration(text: &str) -> Project {
+        let project = Project { dir: tempfile::tempdir().unwrap() };
+        project.write("nongemm.toml", text.as_bytes());
         project
     }
 
