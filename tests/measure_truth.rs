@@ -12,7 +12,7 @@ use nongemm::measure::launch;
 use nongemm::measure::result::LaunchResult;
 use nongemm::runtime::session::{BoundSession, Engine, FeedTensor, GraphLevel, Model, SessionProvider, SessionSpec};
 use nongemm::runtime::{LocateOptions, locate};
-use nongemm::scenario::{ModelRef, Optimization, Precision, Provider, Scenario};
+use nongemm::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
 
 #[path = "support/graphs.rs"]
 mod graphs;
@@ -60,6 +60,7 @@ fn launch(source: ModelSource, scenario: Scenario, plan: Plan) -> LaunchResult {
         input_files: Default::default(),
         plan,
         scratch_dir: scratch.path().to_owned(),
+        trace: false,
     };
     launch::run(&job).unwrap()
 }
@@ -233,14 +234,43 @@ fn odd_node_names_survive() {
 #[test]
 fn built_in_models_reconcile() {
     let _alone = alone();
-    for name in ["vit-b-16", "bert-base", "segformer-b0"] {
-        let ratios = (0..3).map(|_| {
+    let image = |side| Some(ImageSize { height: side, width: side });
+    // Small shapes: many runs average out more of what else the machine does than a few long ones.
+    let cases = [("bert-base", Some(32), None), ("gpt2-decode", Some(64), None), ("segformer-b0", None, image(128))];
+    for (name, sequence, image) in cases {
+        let ratios = (0..5).map(|_| {
             let model = ModelRef::Zoo { name: name.into() };
             let source = ModelSource::Zoo { name: name.into() };
-            let result = launch(source, scenario(model, Optimization::All), plan(8));
+            let scenario = Scenario { sequence, image, ..scenario(model, Optimization::All) };
+            let result = launch(source, scenario, plan(20));
             self_sum(&result) / result.latency_us
         });
         let ratio = median(ratios.collect());
         assert!((0.97..=1.03).contains(&ratio), "{name}: node times are {ratio:.3} of the unprofiled latency");
+    }
+}
+
+#[test]
+fn an_operator_that_nobody_has_is_named_with_its_node() {
+    let _alone = alone();
+    let mut stranger = graphs::node("Frobnicate", "the \"odd\" one", &["x"], &["y"]);
+    stranger.domain = Some("my.domain".into());
+    let (input, output) = (graphs::value("x", 1, &[4]), graphs::value("y", 1, &[4]));
+    let model = graphs::model(graphs::graph(vec![stranger], vec![input], vec![output], vec![]));
+    let scratch = tempfile::tempdir().unwrap();
+    let job = LaunchJob {
+        schema: JOB_SCHEMA,
+        library: library(),
+        scenario: scenario(ModelRef::Zoo { name: "test".into() }, Optimization::Disable),
+        source: ModelSource::Bytes { model, feeds: vec![graphs::feed("x", &[4])] },
+        dimensions: Default::default(),
+        input_files: Default::default(),
+        plan: plan(1),
+        scratch_dir: scratch.path().to_owned(),
+        trace: false,
+    };
+    let message = launch::run(&job).unwrap_err().to_string();
+    for part in ["Frobnicate", "my.domain", "the \"odd\" one"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
     }
 }
