@@ -12,7 +12,7 @@ use nongemm::measure::launch;
 use nongemm::measure::result::LaunchResult;
 use nongemm::runtime::session::{BoundSession, Engine, FeedTensor, GraphLevel, Model, SessionProvider, SessionSpec};
 use nongemm::runtime::{LocateOptions, locate};
-use nongemm::scenario::{ModelRef, Optimization, Precision, Provider, Scenario};
+use nongemm::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
 
 #[path = "support/graphs.rs"]
 mod graphs;
@@ -61,6 +61,7 @@ fn launch(source: ModelSource, scenario: Scenario, plan: Plan) -> LaunchResult {
         plan,
         trace: false,
         scratch_dir: scratch.path().to_owned(),
+        trace: false,
     };
     launch::run(&job).unwrap()
 }
@@ -234,11 +235,24 @@ fn odd_node_names_survive() {
 #[test]
 fn built_in_models_reconcile() {
     let _alone = alone();
-    for name in ["vit-b-16", "bert-base", "segformer-b0"] {
-        let ratios = (0..3).map(|_| {
+    let image = |side| Some(ImageSize { height: side, width: side });
+    // Small shapes where the model has a choice: many runs average out more of what else the machine does than a few
+    // long ones.
+    let cases = [
+        ("bert-base", Some(32), None, 20),
+        ("gpt2", Some(32), None, 15),
+        ("gpt2-decode", Some(64), None, 20),
+        ("vit-b-16", None, image(224), 8),
+        ("swin-t", None, image(224), 12),
+        ("segformer-b0", None, image(128), 20),
+    ];
+    assert_eq!(cases.len(), nongemm::zoo::models().len(), "every built-in model has its line");
+    for (name, sequence, image, iterations) in cases {
+        let ratios = (0..5).map(|_| {
             let model = ModelRef::Zoo { name: name.into() };
             let source = ModelSource::Zoo { name: name.into() };
-            let result = launch(source, scenario(model, Optimization::All), plan(8));
+            let scenario = Scenario { sequence, image, ..scenario(model, Optimization::All) };
+            let result = launch(source, scenario, plan(iterations));
             self_sum(&result) / result.latency_us
         });
         let ratio = median(ratios.collect());
@@ -248,10 +262,36 @@ fn built_in_models_reconcile() {
 
 #[test]
 fn a_session_keeps_its_memory_between_runs() {
+    let _alone = alone();
     let model = ModelRef::Zoo { name: "segformer-b0".into() };
     let mut small = scenario(model, Optimization::All);
-    small.image = Some(nongemm::scenario::ImageSize { height: 256, width: 256 });
+    small.image = Some(ImageSize { height: 256, width: 256 });
     let result = launch(ModelSource::Zoo { name: "segformer-b0".into() }, small, plan(6));
     // Its activations take 13,000 pages: that many faults where each run asks the system for memory.
     assert!(result.page_faults < 1000.0, "{} page faults a run", result.page_faults);
+}
+
+#[test]
+fn an_operator_that_nobody_has_is_named_with_its_node() {
+    let _alone = alone();
+    let mut stranger = graphs::node("Frobnicate", "the \"odd\" one", &["x"], &["y"]);
+    stranger.domain = Some("my.domain".into());
+    let (input, output) = (graphs::value("x", 1, &[4]), graphs::value("y", 1, &[4]));
+    let model = graphs::model(graphs::graph(vec![stranger], vec![input], vec![output], vec![]));
+    let scratch = tempfile::tempdir().unwrap();
+    let job = LaunchJob {
+        schema: JOB_SCHEMA,
+        library: library(),
+        scenario: scenario(ModelRef::Zoo { name: "test".into() }, Optimization::Disable),
+        source: ModelSource::Bytes { model, feeds: vec![graphs::feed("x", &[4])] },
+        dimensions: Default::default(),
+        input_files: Default::default(),
+        plan: plan(1),
+        scratch_dir: scratch.path().to_owned(),
+        trace: false,
+    };
+    let message = launch::run(&job).unwrap_err().to_string();
+    for part in ["Frobnicate", "my.domain", "the \"odd\" one"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
 }
