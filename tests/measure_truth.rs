@@ -59,7 +59,6 @@ fn launch(source: ModelSource, scenario: Scenario, plan: Plan) -> LaunchResult {
         dimensions: Default::default(),
         input_files: Default::default(),
         plan,
-        trace: false,
         scratch_dir: scratch.path().to_owned(),
         trace: false,
     };
