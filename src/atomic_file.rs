@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Writes `bytes` to a temporary file beside `path` and renames it: a reader, a crash or a full disk never leaves half
 /// of it, and the older file stays until the new one is complete. Folders are made as needed.
 ///
@@ -16,32 +18,45 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The same for content that `fill` writes piece by piece.
 ///
 /// # Errors
-/// As [`write`], and what `fill` returns.
+/// As [`write()`], and what `fill` returns.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let mut file = builder().prefix(".nongemm-").tempfile_in(folder)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = temporary_beside(path)?;
     fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
-#[cfg(unix)]
-fn builder() -> tempfile::Builder<'static, 'static> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut builder = tempfile::Builder::new();
-    // As open as the umask has it, like any file: temporary files are private by default.
-    builder.permissions(fs::Permissions::from_mode(0o666));
-    builder
+/// Writes a file that must not be there yet, whole or not at all.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] where there is one; else as [`write()`].
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = temporary_beside(path)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
-#[cfg(not(unix))]
-fn builder() -> tempfile::Builder<'static, 'static> {
-    tempfile::Builder::new()
+/// A fresh file in the folder of `path`, removed again unless it is persisted.
+///
+/// # Errors
+/// What the system said.
+pub fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".nongemm-").suffix(".tmp");
+    // Temporary files are their owner's alone; these become ordinary ones, as open as the umask has it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }
 
 #[cfg(test)]
@@ -60,6 +75,15 @@ mod tests {
         assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn creating_leaves_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        create(&path, b"first").unwrap();
+        assert_eq!(create(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
     }
 
     #[test]

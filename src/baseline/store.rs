@@ -1,9 +1,10 @@
 //! The folder of baselines.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::atomic_file;
 use crate::scenario::ScenarioId;
 
 use super::read::parse;
@@ -57,7 +58,7 @@ impl Store {
     /// The folder or file cannot be written; an older file is then unchanged.
     pub fn save(&self, document: &Document) -> Result<PathBuf, BaselineError> {
         let path = self.path(&document.fingerprint, &document.id);
-        match replace(&path, document.to_toml().as_bytes()) {
+        match atomic_file::write(&path, document.to_toml().as_bytes()) {
             Ok(()) => Ok(path),
             Err(source) => Err(BaselineError::Write { path, source }),
         }
@@ -125,23 +126,4 @@ fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, BaselineError> {
     let mut paths = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(cannot)?;
     paths.sort();
     Ok(paths)
-}
-
-/// Puts `bytes` at `path` in one step: a reader sees the old file or the new one, and a crash leaves the old.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".accept-");
-    #[cfg(unix)]
-    {
-        // Temporary files are private by default; a committed file is not.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -72,6 +72,7 @@ fn check_one(
     let (mut comparison, mut findings) = judge(session, summary, baseline, &policy);
     if verdict::needs_confirmation(&findings) {
         terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
+        terminal.status.extend_progress(session.launches_each());
         if let ScenarioResult::Measured { summary: again } = session.measure(planned, terminal)? {
             let second = judge(session, &again, baseline, &policy);
             findings = verdict::confirm(&findings, &second.1);

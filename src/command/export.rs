@@ -8,13 +8,14 @@ use anyhow::bail;
 
 use crate::cli::{ExportArgs, MeasureArgs};
 use crate::config::Config;
+use crate::measure::build_shape;
 use crate::measure::result::TimelineEvent;
 use crate::onnx::proto::ModelProto;
 use crate::onnx::{external, file, offload};
 use crate::report::render::{self, trace::TraceEvent};
 use crate::scenario::{ModelRef, Planned, Scenario};
 use crate::taxonomy;
-use crate::zoo::{self, BuildShape, BuiltModel, weights};
+use crate::zoo::{self, weights};
 
 use super::suite::Session;
 use super::{Exit, Terminal, outputs, suite};
@@ -85,7 +86,7 @@ fn trace_event(event: &TimelineEvent) -> TraceEvent {
 fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
     match &scenario.model {
         ModelRef::Zoo { name } => {
-            let built = build(name, scenario)?;
+            let built = zoo::build(name, &build_shape(scenario))?;
             let nominal = built.weights.nominal_bytes;
             let arena = weights::fill(&built.weights);
             let places = BTreeMap::from([(built.weights.file_name.to_owned(), &arena[..])]);
@@ -100,15 +101,6 @@ fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
             write(model, output, beside, external::Source::Beside(path))
         }
     }
-}
-
-fn build(name: &str, scenario: &Scenario) -> anyhow::Result<BuiltModel> {
-    let shape = BuildShape {
-        batch: scenario.batch.unwrap_or(1),
-        sequence: scenario.sequence,
-        image: scenario.image.map(|image| (image.height, image.width)),
-    };
-    Ok(zoo::build(name, &shape)?)
 }
 
 fn write(mut model: ModelProto, output: &Path, weights: u64, source: external::Source<'_>) -> anyhow::Result<()> {

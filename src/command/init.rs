@@ -1,8 +1,9 @@
 //! `cargo nongemm init`: writes a commented configuration.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::atomic_file;
 use crate::config::{DEFAULT_TOML, FILE_NAME};
 
 /// Why no configuration was written.
@@ -32,18 +33,11 @@ pub enum InitError {
 pub fn init(dir: &Path, force: bool) -> Result<PathBuf, InitError> {
     let path = dir.join(FILE_NAME);
     let failed = |source: io::Error| InitError::Write { path: path.clone(), source };
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is its owner's alone; this one is to be an ordinary file, as the umask has it.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(dir).map_err(failed)?;
-    file.write_all(DEFAULT_TOML.as_bytes()).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    let kept = if force { file.persist(&path) } else { file.persist_noclobber(&path) };
-    match kept {
-        Ok(_) => Ok(path),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(InitError::Exists { path }),
-        Err(error) => Err(failed(error.error)),
+    let text = DEFAULT_TOML.as_bytes();
+    match if force { atomic_file::write(&path, text) } else { atomic_file::create(&path, text) } {
+        Ok(()) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(InitError::Exists { path }),
+        Err(error) => Err(failed(error)),
     }
 }
 

@@ -69,6 +69,13 @@ impl Status {
         self.bar = Some(bar);
     }
 
+    /// So many steps more are to be done.
+    pub fn extend_progress(&mut self, steps: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc_length(steps);
+        }
+    }
+
     /// What is being done now.
     pub fn progress_message(&mut self, message: &str) {
         if let Some(bar) = &self.bar {

@@ -122,7 +122,12 @@ impl Session {
 
     /// Launches that a run over all scenarios makes.
     pub fn launches(&self) -> u64 {
-        u64::from(self.measure.launches) * self.planned.len() as u64
+        self.planned.iter().map(|_| self.launches_each()).sum()
+    }
+
+    /// Launches of one scenario.
+    pub fn launches_each(&self) -> u64 {
+        self.measure.launches.into()
     }
 
     /// The machine class that a scenario's times hold for.

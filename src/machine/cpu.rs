@@ -97,11 +97,17 @@ pub fn instruction_set() -> InstructionSet {
     InstructionSet::of(std::env::consts::ARCH, &extensions())
 }
 
-/// The processor's own name, such as `AMD EPYC 7763 64-Core Processor`; `None` where it cannot be asked.
+/// The processor's own name with its generation, such as `AMD EPYC 7763 64-Core Processor (family 25, model 1)`: under
+/// a hypervisor the name alone may be as short as `AMD EPYC`. `None` where it cannot be asked.
 pub fn cpu_model() -> Option<String> {
     #[cfg(target_arch = "x86_64")]
-    if let Some(brand) = raw_cpuid::CpuId::new().get_processor_brand_string() {
-        return Some(brand.as_str().split_whitespace().collect::<Vec<_>>().join(" ")).filter(|name| !name.is_empty());
+    {
+        let cpuid = raw_cpuid::CpuId::new();
+        if let (Some(brand), Some(kind)) = (cpuid.get_processor_brand_string(), cpuid.get_feature_info()) {
+            let name = brand.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
+            let name = if name.is_empty() { "unnamed processor" } else { &name };
+            return Some(format!("{name} (family {}, model {})", kind.family_id(), kind.model_id()));
+        }
     }
     #[cfg(target_os = "linux")]
     return super::linux::System::this().arm_model();

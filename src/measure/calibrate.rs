@@ -10,8 +10,8 @@ use std::path::Path;
 
 use prost::Message;
 
+use crate::measure::error::LaunchError;
 use crate::measure::job::Plan;
-use crate::measure::launch::LaunchError;
 use crate::measure::result::OverheadEstimate;
 use crate::measure::runs::{Runs, RunsError};
 use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension};

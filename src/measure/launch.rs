@@ -2,58 +2,21 @@
 
 use std::time::Instant;
 
-use sha2::{Digest, Sha256};
-
 use crate::measure::calibrate;
 use crate::measure::correct;
+use crate::measure::error::LaunchError;
 use crate::measure::job::{JOB_SCHEMA, LaunchJob};
-use crate::measure::prepare::{self, PrepareError, Prepared};
+use crate::measure::prepare::{self, Prepared};
 use crate::measure::resources;
 use crate::measure::result::{LAUNCH_SCHEMA, LaunchResult, LaunchWarning, OverheadEstimate};
 use crate::measure::runs::{Runs, RunsError, median, micros_of};
 use crate::measure::timeline;
-use crate::profile::{NameEncoding, ProfileError};
+use crate::profile::NameEncoding;
 use crate::runtime::session::{BoundSession, Engine, GraphLevel, SessionError, SessionProvider, SessionSpec};
 use crate::scenario::{Optimization, Provider};
 
 /// Below this many profiled runs, one disturbance weighs on the figures of a node.
 const FEW_RUNS: usize = 4;
-
-/// Why a launch has no result. Each message names what failed and, where there is one, the remedy.
-#[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    /// The job was written by another version of the program.
-    #[error("the launch job has schema {found} where this program reads {JOB_SCHEMA}; use one version of the program")]
-    Schema {
-        /// What the job says.
-        found: u32,
-    },
-    /// The model or its inputs could not be made.
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    /// ONNX Runtime refused the model or failed to run it.
-    #[error("{model}: {source}")]
-    Session {
-        /// The model: its file, or its name.
-        model: String,
-        /// Why.
-        source: SessionError,
-    },
-    /// The profiler's own cost could not be measured.
-    #[error("cannot measure the profiler's own cost: {0}")]
-    Calibration(SessionError),
-    /// The profile of a calibration run could not be read.
-    #[error("cannot measure the profiler's own cost: {0}")]
-    CalibrationProfile(ProfileError),
-    /// A profile could not be read.
-    #[error("{model}: {source}")]
-    Profile {
-        /// The model: its file, or its name.
-        model: String,
-        /// Why.
-        source: ProfileError,
-    },
-}
 
 /// Does the whole launch in this process. Takes as long as its plan says.
 ///
@@ -166,8 +129,4 @@ fn assemble(
     }
     result.warnings.extend(correct::doubts(&result, job.scenario.provider));
     result
-}
-
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod correct;
+pub mod error;
 pub mod inputs;
 pub mod job;
 pub mod launch;
@@ -11,3 +12,5 @@ pub mod result;
 mod runs;
 pub mod supervise;
 mod timeline;
+
+pub use prepare::build_shape;

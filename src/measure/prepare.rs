@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use prost::Message;
+use sha2::{Digest, Sha256};
 
 use crate::measure::inputs::{self, InputData, InputError, InputRequest, InputTensor};
 use crate::measure::job::{LaunchJob, ModelSource};
-use crate::measure::launch::sha256_hex;
 use crate::onnx::inspect::NodeIndex;
 use crate::onnx::proto::{GraphProto, ModelProto};
 use crate::onnx::{OnnxError, external, file};
 use crate::runtime::session::{ExternalFile, FeedTensor, Model, TensorData};
+use crate::scenario::Scenario;
 use crate::zoo::{self, BuildShape, ZooError, weights};
 
 /// Why a model or its inputs could not be made.
@@ -49,6 +50,15 @@ pub(super) struct Prepared {
     model: ModelProto,
 }
 
+/// The shape that a scenario wants a built-in model in.
+pub fn build_shape(scenario: &Scenario) -> BuildShape {
+    BuildShape {
+        batch: scenario.batch.unwrap_or(1),
+        sequence: scenario.sequence,
+        image: scenario.image.map(|image| (image.height, image.width)),
+    }
+}
+
 /// Builds or reads the model and makes its inputs.
 pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
     match &job.source {
@@ -67,13 +77,7 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
 }
 
 fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
-    let scenario = &job.scenario;
-    let shape = BuildShape {
-        batch: scenario.batch.unwrap_or(1),
-        sequence: scenario.sequence,
-        image: scenario.image.map(|image| (image.height, image.width)),
-    };
-    let built = zoo::build(name, &shape)?;
+    let built = zoo::build(name, &build_shape(&job.scenario))?;
     let feeds = feeds(job, &built.model, name)?;
     let bytes = built.model.encode_to_vec();
     let arena = ExternalFile { location: built.weights.file_name.to_owned(), bytes: weights::fill(&built.weights) };
@@ -186,4 +190,8 @@ fn first_node(graph: &GraphProto, wanted: &dyn Fn(&str, &str) -> bool) -> Option
         let inner = node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));
         inner.into_iter().find_map(|graph| first_node(graph, wanted))
     })
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

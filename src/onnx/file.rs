@@ -8,6 +8,8 @@ use bytes::Bytes;
 use prost::Message;
 use tempfile::NamedTempFile;
 
+use crate::atomic_file;
+
 use super::error::OnnxError;
 use super::looks::FileKind;
 use super::proto::ModelProto;
@@ -140,23 +142,9 @@ pub(super) fn stage(model: &ModelProto, path: &Path) -> Result<NamedTempFile, On
         return Err(OnnxError::TooLarge { path: path.to_owned(), bytes });
     }
     let failed = |source| OnnxError::Write { path: path.to_owned(), source };
-    let mut file = temporary_beside(path).map_err(failed)?;
+    let mut file = atomic_file::temporary_beside(path).map_err(failed)?;
     file.write_all(&model.encode_to_vec()).map_err(failed)?;
     Ok(file)
-}
-
-/// A fresh file in the folder of `path`, removed again unless it is persisted.
-pub(super) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".nongemm-").suffix(".tmp");
-    // The default is a file that only its owner may read; a model is as readable as the umask lets any new file be.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 /// Moves a finished temporary into its place.

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use crate::atomic_file;
+
 use super::error::OnnxError;
 use super::external::{self, ExternalTensor, Source};
 use super::file;
@@ -48,7 +50,7 @@ pub fn write(mut model: ModelProto, path: &Path, options: &Options<'_>) -> Resul
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let data_path = path.with_file_name(format!("{name}.data"));
     let failed = |source| OnnxError::Write { path: data_path.clone(), source };
-    let temporary = file::temporary_beside(&data_path).map_err(failed)?;
+    let temporary = atomic_file::temporary_beside(&data_path).map_err(failed)?;
     let mut data = DataFile { out: BufWriter::with_capacity(1 << 20, temporary.as_file()), position: 0 };
 
     let mut carried = carry(&model, path, options.source, &mut data, &data_path)?.into_iter();

@@ -7,11 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prost::bytes::Bytes;
-
 use crate::onnx::builder::{BuiltGraph, ExternalWeight};
-use crate::onnx::proto::tensor_proto::DataLocation;
-use crate::onnx::proto::{ModelProto, StringStringEntryProto};
+use crate::onnx::proto::StringStringEntryProto;
 
 /// The file name that external initializers point at; no such file exists, the runtime is handed the arena under it.
 pub const FILE_NAME: &str = "weights.arena";
@@ -159,25 +156,6 @@ fn ask_for_huge_pages(bytes: &mut [u8]) {
 #[cfg(not(target_os = "linux"))]
 fn ask_for_huge_pages(_: &mut [u8]) {}
 
-/// Copies each weight's bytes into the model, which then stands alone (for models below the 2 GB that one may have).
-///
-/// # Panics
-/// When the arena is not that of the model's plan.
-pub fn embed(model: &mut ModelProto, arena: &[u8]) {
-    let Some(graph) = &mut model.graph else { return };
-    for tensor in graph.initializer.iter_mut().filter(|tensor| !tensor.external_data.is_empty()) {
-        let field = |key: &str| {
-            let entry = tensor.external_data.iter().find(|entry| entry.key.as_deref() == Some(key));
-            let number = entry.and_then(|entry| entry.value.as_deref()).and_then(|value| value.parse::<usize>().ok());
-            number.unwrap_or_else(|| panic!("weight `{}` has no {key}", tensor.name()))
-        };
-        let (offset, length) = (field("offset"), field("length"));
-        tensor.raw_data = Some(Bytes::copy_from_slice(&arena[offset..offset + length]));
-        tensor.external_data.clear();
-        tensor.data_location = Some(DataLocation::Default as i32);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,16 +226,5 @@ mod tests {
             .map(|shift| lines.iter().zip(&lines[shift..]).filter(|(line, later)| line == later).count())
             .max();
         assert!(most_alike < Some(lines.len() / 8), "{most_alike:?} of {} lines repeat at one distance", lines.len());
-    }
-
-    #[test]
-    fn embedding_leaves_no_external_weight() {
-        let mut graph = graph(&[&[100, 99]]);
-        let plan = plan(&mut graph);
-        let arena = fill(&plan);
-        embed(&mut graph.model, &arena);
-        let tensor = &graph.model.graph.as_ref().unwrap().initializer[0];
-        assert_eq!(tensor.raw_data.as_deref(), Some(&arena[..9900 * 4]));
-        assert!(tensor.external_data.is_empty());
     }
 }

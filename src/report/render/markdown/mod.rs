@@ -1,6 +1,6 @@
 //! The report as GitHub Markdown: the verdict first, then what crossed, then a table a scenario behind a fold.
 //!
-//! Whatever comes from a model or a machine passes through [`escape`]: it can open no tag, no table cell and no link,
+//! Whatever comes from a model or a machine passes through `escape`: it can open no tag, no table cell and no link,
 //! and mentions nobody.
 
 mod escape;
