@@ -46,7 +46,14 @@ pub struct GlobalArgs {
     #[arg(long, global = true)]
     pub offline: bool,
     /// When to colour
-    #[arg(long, global = true, value_name = "WHEN", env = "CARGO_TERM_COLOR", default_value = "auto")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "CARGO_TERM_COLOR",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
     pub color: ColorWhen,
     /// Form of what goes to stdout
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
@@ -254,6 +261,21 @@ mod tests {
     fn the_definition_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_reads_as_it_did() {
+        use clap::CommandFactory;
+        let mut help = String::new();
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        help += &command.render_long_help().to_string();
+        for verb in ["check", "export"] {
+            let verb = command.find_subcommand_mut(verb).unwrap();
+            let text = verb.render_help();
+            help += &format!("\n==== {}\n{text}", verb.get_name());
+        }
+        insta::assert_snapshot!(help);
     }
 
     #[test]

@@ -158,6 +158,15 @@ fn accepted() -> (Project, String) {
 }
 
 #[test]
+fn a_result_of_an_earlier_command_is_not_accepted() {
+    let project = sound();
+    project.run(&["run"]).expect(0, &[]);
+    project.write("classifier.onnx", b"broken since");
+    project.run(&["run"]).expect(101, &[]);
+    project.run(&["accept"]).expect(4, &["no result to accept"]);
+}
+
+#[test]
 fn a_baseline_of_another_schema() {
     let (project, text) = accepted();
     fs::write(project.baseline(), text.replacen("schema = 1", "schema = 99", 1)).unwrap();

@@ -118,6 +118,60 @@ fn a_chain_of_tiny_nodes_is_many_times_too_long_raw_and_reconciles_corrected() {
     assert!((0.8..=1.2).contains(&corrected), "corrected sum is {corrected:.3} of the unprofiled latency");
 }
 
+/// Shares of the tiny nodes in percent, from unprofiled timings alone: of both halves timed by themselves, and of what
+/// the tiny nodes add to the products in one graph. The second is larger: between products their code and data have
+/// left the inner caches. Where the truth lies is between the two.
+fn true_shares(big: &[u8], tiny: &[u8], whole: &[u8], feed: &FeedTensor, row: &FeedTensor) -> (f64, f64) {
+    let mut parts = [session(big, feed), session(tiny, row), session(whole, feed)];
+    let rounds: Vec<_> = (0..40).map(|_| parts.each_mut().map(unprofiled_us)).collect();
+    let [big, tiny, whole] = [0, 1, 2].map(|part| lower_quartile(rounds.iter().map(|round| round[part]).collect()));
+    (100.0 * tiny / (big + tiny), 100.0 * (whole - big) / whole)
+}
+
+/// What one graph's tiny nodes are said to take, in percent, beside the truth.
+#[derive(Debug)]
+struct TinyShare {
+    alone: f64,
+    in_place: f64,
+    reported: f64,
+    raw: f64,
+}
+
+impl TinyShare {
+    /// Medians over the calmer half of 12 launches, each with the truth measured beside it.
+    fn measure(case: &Mixed) -> TinyShare {
+        let [(whole, feed), (big, _), (tiny, row)] =
+            [Part::Whole, Part::WithoutTiny, Part::TinyAlone].map(|part| case.build(part));
+        let mut rounds: Vec<(f64, TinyShare)> = (0..12)
+            .map(|_| {
+                let (alone, in_place) = true_shares(&big, &tiny, &whole, &feed, &row);
+                let result = launch_bytes(&whole, vec![feed.clone()], 40);
+                let of = |time: fn(&nongemm::measure::result::NodeRecord) -> f64| {
+                    let tiny: f64 = result.nodes.iter().filter(|node| node.name.starts_with(TINY)).map(time).sum();
+                    100.0 * tiny / result.nodes.iter().map(time).sum::<f64>()
+                };
+                let (reported, raw) = (of(|node| node.self_us), of(|node| node.raw_us));
+                (result.latency_us, TinyShare { alone, in_place, reported, raw })
+            })
+            .collect();
+        rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let calm = &rounds[..rounds.len() / 2];
+        let middle = |of: fn(&TinyShare) -> f64| median(calm.iter().map(|(_, share)| of(share)).collect());
+        TinyShare {
+            alone: middle(|s| s.alone),
+            in_place: middle(|s| s.in_place),
+            reported: middle(|s| s.reported),
+            raw: middle(|s| s.raw),
+        }
+    }
+
+    /// Within a point of the truth.
+    fn is_true(&self) -> bool {
+        let (low, high) = (self.alone.min(self.in_place), self.alone.max(self.in_place));
+        (low - 1.0..=high + 1.0).contains(&self.reported)
+    }
+}
+
 #[test]
 fn tiny_nodes_between_matrix_products_get_their_true_share() {
     let _alone = alone();
@@ -126,32 +180,15 @@ fn tiny_nodes_between_matrix_products_get_their_true_share() {
         Mixed { blocks: 12, rows: 256, columns: 256, tiny: 20 },
         Mixed { blocks: 8, rows: 64, columns: 512, tiny: 10 },
     ];
-    let mut report = Vec::new();
     for case in cases {
-        let [(whole, feed), (big, _), (tiny, row)] =
-            [Part::Whole, Part::WithoutTiny, Part::TinyAlone].map(|part| case.build(part));
-        let mut errors = Vec::new();
-        let mut raws = Vec::new();
-        for _ in 0..7 {
-            let truth = {
-                let mut parts = [session(&big, &feed), session(&tiny, &row)];
-                let rounds: Vec<_> = (0..20).map(|_| parts.each_mut().map(unprofiled_us)).collect();
-                let [big, tiny] = [0, 1].map(|part| lower_quartile(rounds.iter().map(|round| round[part]).collect()));
-                tiny / (big + tiny)
-            };
-            let result = launch_bytes(&whole, vec![feed.clone()], 40);
-            let of = |time: fn(&nongemm::measure::result::NodeRecord) -> f64| {
-                let tiny: f64 = result.nodes.iter().filter(|node| node.name.starts_with(TINY)).map(time).sum();
-                tiny / result.nodes.iter().map(time).sum::<f64>()
-            };
-            errors.push(100.0 * (of(|node| node.self_us) - truth));
-            raws.push(100.0 * (of(|node| node.raw_us) - truth));
+        let mut share = TinyShare::measure(&case);
+        if !share.is_true() {
+            // Neighbours on the host come and go; a wrong correction stays.
+            share = TinyShare::measure(&case);
         }
-        report.push((case, median(errors), median(raws)));
-    }
-    for (case, error, raw) in report {
-        assert!(raw > 2.0, "{case:?}: the raw profile is off by {raw:.2} points only; it proves nothing here");
-        assert!(error.abs() < 1.0, "{case:?}: off by {error:.2} points");
+        println!("{case:?}: {share:.2?}");
+        assert!(share.raw > 3.0 + share.alone.max(share.in_place), "{case:?}: {share:.2?} proves nothing here");
+        assert!(share.is_true(), "{case:?}: {share:.2?}");
     }
 }
 

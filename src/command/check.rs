@@ -31,6 +31,7 @@ pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result
     if arguments.selection.is_empty() {
         warn_of_what_holds_nothing(&session, terminal)?;
     }
+    session.results.clear()?;
     let mut reports = Vec::new();
     terminal.status.start_progress(session.launches());
     for (planned, baseline) in session.planned.iter().zip(&baselines) {
@@ -68,7 +69,7 @@ fn check_one(
         return Ok(ScenarioReport { id: planned.id.clone(), result, comparison: None, findings: Vec::new() });
     };
     let fingerprint = session.fingerprint(planned.scenario.provider);
-    session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
+    session.results.save(&SavedResult::new(summary, fingerprint.clone(), &session.machine))?;
     let (mut comparison, mut findings) = judge(session, summary, baseline, &policy);
     if verdict::needs_confirmation(&findings) {
         terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
@@ -77,6 +78,7 @@ fn check_one(
             let second = judge(session, &again, baseline, &policy);
             findings = verdict::confirm(&findings, &second.1);
             comparison = second.0;
+            session.results.save(&SavedResult::new(&again, fingerprint, &session.machine))?;
             result = ScenarioResult::Measured { summary: again };
         }
     }

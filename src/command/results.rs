@@ -1,4 +1,4 @@
-//! The last result of each scenario, kept beside the configuration: saved as soon as a scenario is done, so that a
+//! The results of the last `run` or `check`, kept beside the baselines: saved as soon as a scenario is done, so that a
 //! crash loses one and not all, and read by `accept`.
 
 use std::fs;
@@ -60,18 +60,33 @@ impl Results {
         super::outputs::write_file(&self.path(&result.summary.id), &serde_json::to_vec(result)?)
     }
 
+    /// Forgets the results of earlier commands: what is accepted is what was last looked at.
+    pub fn clear(&self) -> anyhow::Result<()> {
+        for path in self.files()? {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let Ok(entries) = fs::read_dir(&self.0) else { return Ok(Vec::new()) };
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot read {}", self.0.display()))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                files.push(path);
+            }
+        }
+        Ok(files)
+    }
+
     /// Every saved result, sorted by scenario id.
     ///
     /// # Errors
     /// Names the file that cannot be read, with the remedy.
     pub fn all(&self) -> anyhow::Result<Vec<SavedResult>> {
-        let Ok(entries) = fs::read_dir(&self.0) else { return Ok(Vec::new()) };
         let mut results = Vec::new();
-        for entry in entries {
-            let path = entry.with_context(|| format!("cannot read {}", self.0.display()))?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
+        for path in self.files()? {
             let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let result: SavedResult = serde_json::from_slice(&bytes)
                 .with_context(|| format!("{} is damaged; measure again with `cargo nongemm check`", path.display()))?;

@@ -17,6 +17,7 @@ pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<E
         return super::show_plan(terminal, &arguments.selection, &arguments.dimensions);
     }
     let session = Session::open(terminal, arguments)?;
+    session.results.clear()?;
     let mut reports = Vec::new();
     terminal.status.start_progress(session.launches());
     for planned in &session.planned {

@@ -221,7 +221,7 @@ pub struct GatePolicy {
 impl Default for GatePolicy {
     fn default() -> Self {
         GatePolicy {
-            min_effect: 0.10,
+            min_effect: 0.25,
             floor_us: 50.0,
             spread_factor: 4.0,
             structure: Level::Deny,

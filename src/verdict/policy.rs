@@ -35,6 +35,7 @@ pub struct Budget {
     pub max_latency_ms: Option<f64>,
 }
 
+/// What suits two sides measured in turns. `check` takes the configuration's, which allow for a baseline of another day.
 impl Default for Policy {
     fn default() -> Self {
         Policy {
