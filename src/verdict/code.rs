@@ -61,7 +61,8 @@ const TABLE: &[Row] = &[
 An operator takes longer than its baseline says, beyond what the machine explains: its time, divided by the machine \
 factor (the median over operators of new/old time), grew by more than `min-effect` and by more than `spread-factor` \
 times its spread between launches, and by at least `floor-us` microseconds. Only judged on the machine class that the \
-baseline was measured on. Look first at structure-changed findings and at what else differs (model, ONNX Runtime, \
+baseline was measured on, measured again before it fails, and a warning where the baseline is of another CPU model \
+(`other-cpu` under `[gate]`). Look first at structure-changed findings and at what else differs (model, ONNX Runtime, \
 CPU): they are usually the cause. If the new time is intended, `cargo nongemm accept` makes it the baseline.",
     },
     Row {
@@ -109,8 +110,8 @@ change the budget where the change is intended.",
         severity: Severity::Warning,
         description: "\
 No baseline of this scenario is committed for any machine class, so nothing but budgets was judged. Run \
-`cargo nongemm accept` on the machine that runs the check and commit the file it writes. Raise this code to an error \
-where every scenario must have a baseline.",
+`cargo nongemm accept` on the machine that runs the check and commit the file it writes. `check` fails \
+on it, so that a lost folder of baselines is no green build; `missing-baseline` under `[gate]` says otherwise.",
     },
     Row {
         code: FindingCode::StaleBaseline,
