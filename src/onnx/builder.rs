@@ -33,10 +33,13 @@ pub struct Value {
     name: Rc<str>,
     dtype: DataType,
     dims: Rc<[i64]>,
+    /// True where the sizes depend on data; `dims` are then the expected ones.
+    open: bool,
 }
 
 impl Value {
-    /// The concrete shape, in elements.
+    /// The shape, in elements: concrete, or where it depends on data ([`Value::is_open`]) the expected one, which counts
+    /// for [`BuiltGraph::macs`] and is not written into the model.
     pub fn dims(&self) -> &[i64] {
         &self.dims
     }
@@ -57,6 +60,17 @@ impl Value {
     /// The element type.
     pub fn dtype(&self) -> DataType {
         self.dtype
+    }
+
+    /// True where the sizes depend on data, because an operator such as NonZero made this value or one that it was
+    /// computed from. Reshapes of such values must leave the varying size to be computed.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// A value of fixed sizes.
+    fn fixed(name: impl Into<Rc<str>>, dtype: DataType, dims: &[i64]) -> Value {
+        Value { name: name.into(), dtype, dims: dims.into(), open: false }
     }
 }
 
@@ -153,7 +167,7 @@ impl GraphBuilder {
 
     /// Declares a graph input.
     pub fn input(&mut self, name: &str, dtype: DataType, dims: &[i64]) -> Value {
-        let value = Value { name: name.into(), dtype, dims: dims.into() };
+        let value = Value::fixed(name, dtype, dims);
         self.graph.input.push(value_info(&value));
         self.taken.insert(name.to_owned(), 1);
         value
@@ -164,7 +178,7 @@ impl GraphBuilder {
     /// # Panics
     /// When no node makes the value.
     pub fn output(&mut self, name: &str, value: &Value) {
-        let renamed = Value { name: name.into(), dtype: value.dtype, dims: value.dims.clone() };
+        let renamed = Value { name: name.into(), ..value.clone() };
         let mut made = false;
         for node in &mut self.graph.node {
             for output in node.output.iter_mut().filter(|output| **output == *value.name) {
@@ -205,7 +219,7 @@ impl GraphBuilder {
             tensor.raw_data = Some(Bytes::from(values));
         }
         self.graph.initializer.push(tensor);
-        Value { name: name.into(), dtype: DataType::Float, dims: dims.into() }
+        Value::fixed(name, DataType::Float, dims)
     }
 
     /// Adds to the count of trained parameters those that reach the graph only in derived form.
@@ -246,7 +260,7 @@ impl GraphBuilder {
             raw_data: Some(Bytes::from(key.2.clone())),
             ..Default::default()
         });
-        let value = Value { name: name.into(), dtype, dims: dims.into() };
+        let value = Value::fixed(name, dtype, dims);
         self.constants.insert(key, value.clone());
         value
     }
@@ -273,28 +287,45 @@ impl GraphBuilder {
         dims: Vec<i64>,
         attributes: Vec<AttributeProto>,
     ) -> Value {
-        let names = inputs.iter().map(|value| value.name.to_string()).collect();
-        self.node_with_outputs(op, names, vec![(dtype, dims)], attributes).swap_remove(0)
+        let inputs: Vec<Option<&Value>> = inputs.iter().copied().map(Some).collect();
+        self.node_with_outputs(op, &inputs, vec![(dtype, dims)], attributes).swap_remove(0)
     }
 
+    /// Appends a node whose outputs are open where an input is.
     fn node_with_outputs(
         &mut self,
         op: &str,
-        inputs: Vec<String>,
+        inputs: &[Option<&Value>],
         outputs: Vec<(DataType, Vec<i64>)>,
         attributes: Vec<AttributeProto>,
+    ) -> Vec<Value> {
+        let open = inputs.iter().flatten().any(|input| input.open);
+        self.append(op, inputs, outputs, attributes, open)
+    }
+
+    /// Appends a node; where its outputs are `open`, the model declares no shape for them. An input that is `None` is
+    /// left out.
+    fn append(
+        &mut self,
+        op: &str,
+        inputs: &[Option<&Value>],
+        outputs: Vec<(DataType, Vec<i64>)>,
+        attributes: Vec<AttributeProto>,
+        open: bool,
     ) -> Vec<Value> {
         let name = self.unique(&format!("/{}", self.scoped("/", op)));
         let values: Vec<Value> = outputs
             .into_iter()
             .enumerate()
-            .map(|(i, (dtype, dims))| Value { name: format!("{name}_output_{i}").into(), dtype, dims: dims.into() })
+            .map(|(i, (dtype, dims))| Value { open, ..Value::fixed(format!("{name}_output_{i}"), dtype, &dims) })
             .collect();
-        self.graph.value_info.extend(values.iter().map(value_info));
+        if !open {
+            self.graph.value_info.extend(values.iter().map(value_info));
+        }
         self.graph.node.push(NodeProto {
             name: Some(name),
             op_type: Some(op.to_owned()),
-            input: inputs,
+            input: inputs.iter().map(|input| input.map_or_else(String::new, |value| value.name.to_string())).collect(),
             output: values.iter().map(|value| value.name.to_string()).collect(),
             attribute: attributes,
             ..Default::default()
@@ -346,14 +377,18 @@ fn inline_values(initializer: usize, elements: i64, half_width: f32, centre: f32
     (0..elements).flat_map(|_| (centre + (random.f32() * 2.0 - 1.0) * half_width).to_le_bytes()).collect()
 }
 
+/// Type and shape as the model declares them; sizes that depend on data are named after the value and the axis.
 fn value_info(value: &Value) -> ValueInfoProto {
+    use tensor_shape_proto::dimension::Value::{DimParam, DimValue};
+    let size = |(axis, &size): (usize, &i64)| match value.open {
+        true => DimParam(format!("{}_dim_{axis}", value.name)),
+        false => DimValue(size),
+    };
     let dim = value
         .dims
         .iter()
-        .map(|&size| tensor_shape_proto::Dimension {
-            denotation: None,
-            value: Some(tensor_shape_proto::dimension::Value::DimValue(size)),
-        })
+        .enumerate()
+        .map(|dim| tensor_shape_proto::Dimension { denotation: None, value: Some(size(dim)) })
         .collect();
     let tensor = type_proto::Tensor { elem_type: Some(value.dtype as i32), shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto {

@@ -26,6 +26,10 @@ pub enum Phase {
 
 /// GPT-2 small.
 pub const SMALL: Config = Config { layers: 12, hidden: 768, heads: 12, vocabulary: 50_257, positions: 1024 };
+/// GPT-2 large.
+pub const LARGE: Config = Config { layers: 36, hidden: 1280, heads: 20, ..SMALL };
+/// GPT-2 XL.
+pub const XL: Config = Config { layers: 48, hidden: 1600, heads: 25, ..SMALL };
 
 const EPSILON: f32 = 1e-5;
 

@@ -7,6 +7,7 @@
 mod bert;
 mod blocks;
 mod gpt2;
+mod registry;
 mod segformer;
 mod swin;
 mod vit;
@@ -30,7 +31,20 @@ pub struct ZooModel {
     pub default_sequence: Option<u32>,
     /// Height and width in pixels when none are asked for; `None` where the model takes no image.
     pub default_image: Option<(u32, u32)>,
+    /// The smallest tier that runs it; `None` for a model that runs only when it is named.
+    pub tier: Option<Tier>,
     architecture: Architecture,
+}
+
+/// A selection of built-in models by what they cost. Each tier holds the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Small models: all of them within two minutes on two cores.
+    Quick,
+    /// Every model of up to about 1 GB of weights in 32-bit floating point.
+    Standard,
+    /// All models of NonGEMM Bench, and the decode steps of its language models.
+    Full,
 }
 
 /// The family of a model and the sizes that make it this member.
@@ -86,65 +100,14 @@ pub enum ZooError {
     },
 }
 
-static MODELS: [ZooModel; 6] = [
-    ZooModel {
-        name: "bert-base",
-        about: "BERT base uncased with a sequence classification head",
-        parameters: 109_483_778,
-        default_sequence: Some(128),
-        default_image: None,
-        architecture: Architecture::Bert(bert::BASE),
-    },
-    ZooModel {
-        name: "gpt2",
-        about: "GPT-2 small, prefill: logits for every token of a prompt",
-        parameters: 124_439_808,
-        default_sequence: Some(256),
-        default_image: None,
-        architecture: Architecture::Gpt2(gpt2::SMALL, gpt2::Phase::Prefill),
-    },
-    ZooModel {
-        name: "gpt2-decode",
-        about: "GPT-2 small, one decode step on a key-value cache of `sequence` tokens",
-        parameters: 124_439_808,
-        default_sequence: Some(256),
-        default_image: None,
-        architecture: Architecture::Gpt2(gpt2::SMALL, gpt2::Phase::Decode),
-    },
-    ZooModel {
-        name: "vit-b-16",
-        about: "Vision Transformer base, patches of 16 pixels, ImageNet classification",
-        parameters: 86_567_656,
-        default_sequence: None,
-        default_image: Some((224, 224)),
-        architecture: Architecture::Vit(vit::B_16),
-    },
-    ZooModel {
-        name: "swin-t",
-        about: "Swin Transformer tiny, shifted windows of 7 patches, ImageNet classification",
-        parameters: 28_288_354,
-        default_sequence: None,
-        default_image: Some((224, 224)),
-        architecture: Architecture::Swin(swin::TINY),
-    },
-    ZooModel {
-        name: "segformer-b0",
-        about: "SegFormer B0, semantic segmentation of 150 classes (ADE20K)",
-        parameters: 3_752_694,
-        default_sequence: None,
-        default_image: Some((512, 512)),
-        architecture: Architecture::Segformer(segformer::B0),
-    },
-];
-
 /// All built-in models, in the order they are listed to people.
 pub fn models() -> &'static [ZooModel] {
-    &MODELS
+    &registry::MODELS
 }
 
 /// The built-in model of that name.
 pub fn find(name: &str) -> Option<&'static ZooModel> {
-    MODELS.iter().find(|model| model.name == name)
+    registry::MODELS.iter().find(|model| model.name == name)
 }
 
 /// Builds a model's graph for a shape; the same call always gives the same bytes.

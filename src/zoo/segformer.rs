@@ -37,6 +37,18 @@ pub const B0: Config = Config {
     classes: 150,
 };
 
+/// SegFormer B5.
+pub const B5: Config = Config {
+    stages: [
+        Stage { layers: 3, hidden: 64, heads: 1, reduction: 8, patch: 7, stride: 4 },
+        Stage { layers: 6, hidden: 128, heads: 2, reduction: 4, patch: 3, stride: 2 },
+        Stage { layers: 40, hidden: 320, heads: 5, reduction: 2, patch: 3, stride: 2 },
+        Stage { layers: 3, hidden: 512, heads: 8, reduction: 1, patch: 3, stride: 2 },
+    ],
+    decoder: 768,
+    classes: 150,
+};
+
 const EPSILON: f32 = 1e-5;
 /// The deepest stage sees the image at this fraction, so both sides must be multiples of it.
 const IMAGE_UNIT: i64 = 32;

@@ -20,6 +20,10 @@ pub struct Config {
 /// Swin-T.
 pub const TINY: Config =
     Config { embedding: 96, depths: [2, 2, 6, 2], heads: [3, 6, 12, 24], window: 7, classes: 1000 };
+/// Swin-S.
+pub const SMALL: Config = Config { depths: [2, 2, 18, 2], ..TINY };
+/// Swin-B.
+pub const BASE: Config = Config { embedding: 128, heads: [4, 8, 16, 32], ..SMALL };
 
 const EPSILON: f32 = 1e-5;
 const PATCH: i64 = 4;

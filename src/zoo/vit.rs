@@ -18,6 +18,10 @@ pub struct Config {
 
 /// ViT-B/16.
 pub const B_16: Config = Config { layers: 12, hidden: 768, heads: 12, mlp: 3072, patch: 16, classes: 1000 };
+/// ViT-L/16.
+pub const L_16: Config = Config { layers: 24, hidden: 1024, heads: 16, mlp: 4096, patch: 16, classes: 1000 };
+/// ViT-H/14.
+pub const H_14: Config = Config { layers: 32, hidden: 1280, heads: 16, mlp: 5120, patch: 14, classes: 1000 };
 
 const EPSILON: f32 = 1e-6;
 

@@ -87,7 +87,7 @@ impl GraphBuilder {
         dims[axis_index(axis, x.dims().len())] /= parts;
         let outputs = (0..parts).map(|_| (x.dtype(), dims.clone())).collect();
         let attributes = vec![attr_int("axis", axis), attr_int("num_outputs", parts)];
-        self.node_with_outputs("Split", vec![x.name.to_string()], outputs, attributes)
+        self.node_with_outputs("Split", &[Some(x)], outputs, attributes)
     }
 
     /// Elements from `start` to before `end` along an axis; negative bounds count from the end.
@@ -161,8 +161,8 @@ impl GraphBuilder {
             attr_string("mode", "linear"),
             attr_string("nearest_mode", "floor"),
         ];
-        let inputs = vec![x.name.to_string(), String::new(), String::new(), sizes.name.to_string()];
-        self.node_with_outputs("Resize", inputs, vec![(x.dtype(), dims)], attributes).swap_remove(0)
+        let inputs = [Some(x), None, None, Some(&sizes)];
+        self.node_with_outputs("Resize", &inputs, vec![(x.dtype(), dims)], attributes).swap_remove(0)
     }
 }
 

@@ -1,0 +1,105 @@
+//! ONNX Runtime as the program itself uses it, and inputs for the built-in models.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nongemm::onnx::proto::ModelProto;
+use nongemm::runtime::{self, LocateOptions};
+use nongemm::zoo::{BuiltModel, weights};
+use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::Tensor;
+use prost::Message;
+
+use super::reference::{Tensors, tensors};
+
+/// One test at a time holds a session: the largest take a gigabyte.
+pub fn only_session() -> MutexGuard<'static, ()> {
+    static SESSION: Mutex<()> = Mutex::new(());
+    SESSION.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// ONNX Runtime as the program itself finds it.
+fn environment() -> &'static Environment {
+    let library = runtime::locate(&LocateOptions::from_environment(None, false), &mut |_| {}).unwrap();
+    runtime::load(&library).unwrap();
+    runtime::environment().unwrap()
+}
+
+/// A session on the model, at one thread, with the weights used in place; `optimized` is where the graph is written.
+pub fn session(
+    model: &BuiltModel,
+    arena: &Arc<[u8]>,
+    level: GraphOptimizationLevel,
+    optimized: Option<&Path>,
+) -> Session {
+    let mut builder = Session::builder(environment())
+        .unwrap()
+        .with_intra_threads(1)
+        .unwrap()
+        .with_optimization_level(level)
+        .unwrap()
+        .with_config_entry("session.use_external_initializer_file_buffers_directly", "1")
+        .unwrap()
+        .with_external_initializer_file_in_memory(model.weights.file_name, Arc::clone(arena))
+        .unwrap();
+    if let Some(path) = optimized {
+        builder = builder
+            .with_optimized_model_path(path)
+            .unwrap()
+            .with_config_entry("session.optimized_model_external_initializers_file_name", "weights")
+            .unwrap();
+    }
+    builder.commit_from_memory(&model.model.encode_to_vec()).unwrap()
+}
+
+/// The graph after ONNX Runtime's optimizer at level all.
+pub fn optimized(model: &BuiltModel) -> ModelProto {
+    let _only = only_session();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optimized.onnx");
+    let arena = weights::fill(&model.weights);
+    drop(session(model, &arena, GraphOptimizationLevel::All, Some(&path)));
+    ModelProto::decode(std::fs::read(&path).unwrap().as_slice()).unwrap()
+}
+
+/// Shapes and values of all outputs for inputs that suit the model.
+pub fn run(model: &BuiltModel, arena: &Arc<[u8]>, level: GraphOptimizationLevel) -> Vec<(Vec<i64>, Vec<f32>)> {
+    let mut session = session(model, arena, level, None);
+    let inputs = inputs(model);
+    let outputs = session.run(inputs).unwrap();
+    let values = outputs.iter().map(|(_, value)| {
+        let (shape, values) = value.try_extract_tensor::<f32>().unwrap();
+        (shape.to_vec(), values.to_vec())
+    });
+    values.collect()
+}
+
+fn inputs(model: &BuiltModel) -> Vec<(String, SessionInputValue<'static>)> {
+    let mut random = fastrand::Rng::with_seed(1);
+    let declared = tensors(&model.model.graph.as_ref().unwrap().input);
+    let attended = declared.iter().find(|input| input.name == "attention_mask").map_or(0, |input| input.shape[1]);
+    declared
+        .into_iter()
+        .map(|Tensors { name, dtype, shape }| {
+            let elements: i64 = shape.iter().product();
+            let value: SessionInputValue = if dtype == "FLOAT" {
+                let values: Vec<f32> = (0..elements).map(|_| random.f32() - 0.5).collect();
+                Tensor::from_array((shape, values)).unwrap().into()
+            } else {
+                let values: Vec<i64> = (0..elements)
+                    .map(|index| match name.as_str() {
+                        "input_ids" => random.i64(0..30_000),
+                        "attention_mask" => 1,
+                        "token_type_ids" => index % 2,
+                        "position_ids" => attended - shape[1] + index % shape[1],
+                        other => panic!("no values for `{other}`"),
+                    })
+                    .collect();
+                Tensor::from_array((shape, values)).unwrap().into()
+            };
+            (name, value)
+        })
+        .collect()
+}
