@@ -22,7 +22,7 @@ const fn entry(model: &'static str, key: &'static str, sequence: Option<u32>) ->
 }
 
 /// The models whose graph follows the reference's exporter node for node.
-pub const ENTRIES: [Entry; 14] = [
+pub const ENTRIES: [Entry; 16] = [
     entry("bert-base", "bert-base", None),
     entry("gpt2", "gpt2.prefill", Some(512)),
     entry("gpt2-decode", "gpt2.decode", Some(512)),
@@ -30,6 +30,8 @@ pub const ENTRIES: [Entry; 14] = [
     entry("gpt2-large-decode", "gpt2-large.decode", Some(512)),
     entry("gpt2-xl", "gpt2-xl.prefill", Some(512)),
     entry("gpt2-xl-decode", "gpt2-xl.decode", Some(512)),
+    entry("llama-2-7b", "llama-2-7b.prefill", Some(512)),
+    entry("llama-2-7b-decode", "llama-2-7b.decode", Some(512)),
     entry("vit-b-16", "vit-b-16", None),
     entry("vit-l-16", "vit-l-16", None),
     entry("vit-h-14", "vit-h-14", None),
@@ -40,7 +42,8 @@ pub const ENTRIES: [Entry; 14] = [
 ];
 
 /// Models that no reference describes, and why.
-pub const WITHOUT_REFERENCE: [(&str, &str); 1] = [("segformer-b5", "other sizes of segformer-b0")];
+pub const WITHOUT_REFERENCE: [(&str, &str); 3] =
+    [("segformer-b5", "other sizes of segformer-b0"), ("llama-3.1-8b", "TODO"), ("llama-3.1-8b-decode", "TODO")];
 
 /// Facts about one model.
 #[derive(serde::Deserialize)]
