@@ -46,6 +46,8 @@ pub(super) struct Prepared {
     sha256: String,
     nodes: NodeIndex,
     pub(super) external: Vec<ExternalFile>,
+    /// True where weights share bytes of `external`.
+    pub(super) repeats: bool,
     pub(super) feeds: Vec<FeedTensor>,
     model: ModelProto,
 }
@@ -68,6 +70,7 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
             sha256: sha256_hex(model),
             nodes: NodeIndex::default(),
             external: Vec::new(),
+            repeats: false,
             feeds: feeds.clone(),
             model: ModelProto::decode(model.as_slice())?,
         }),
@@ -77,7 +80,8 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
 }
 
 fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
-    let built = zoo::build(name, &build_shape(&job.scenario))?;
+    let capacity = if job.weights.distinct { u64::MAX } else { weights::CAPACITY };
+    let built = zoo::build_within(name, &build_shape(&job.scenario), capacity)?;
     let feeds = feeds(job, &built.model, name)?;
     let bytes = built.model.encode_to_vec();
     let arena = ExternalFile { location: built.weights.file_name.to_owned(), bytes: weights::fill(&built.weights) };
@@ -86,6 +90,7 @@ fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
         sha256: sha256_hex(&bytes),
         nodes: NodeIndex::of(&built.model),
         external: vec![arena],
+        repeats: built.weights.repeats(),
         feeds,
         bytes,
         model: built.model,
@@ -103,6 +108,7 @@ fn read(job: &LaunchJob, path: &Path) -> Result<Prepared, PrepareError> {
         sha256: sha256_hex(&bytes),
         nodes: NodeIndex::of(&model),
         external: Vec::new(),
+        repeats: false,
         feeds,
         model,
     })

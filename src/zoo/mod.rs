@@ -115,9 +115,18 @@ pub fn find(name: &str) -> Option<&'static ZooModel> {
 /// # Errors
 /// When there is no such model, or the model cannot have that shape.
 pub fn build(name: &str, shape: &BuildShape) -> Result<BuiltModel, ZooError> {
+    build_within(name, shape, weights::CAPACITY)
+}
+
+/// Like [`build`], with the weights in an arena of `capacity` bytes in place of [`weights::CAPACITY`]; `u64::MAX` gives
+/// each weight bytes of its own.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_within(name: &str, shape: &BuildShape, capacity: u64) -> Result<BuiltModel, ZooError> {
     let model = find(name).ok_or_else(|| ZooError::Unknown { name: name.to_owned() })?;
     let mut graph = model.graph(shape).map_err(|problem| ZooError::Shape { model: model.name, problem })?;
-    let weights = weights::plan(&mut graph);
+    let weights = weights::plan(&mut graph, capacity);
     let BuiltGraph { model, parameters, macs, .. } = graph;
     Ok(BuiltModel { model, weights, parameters, macs })
 }
