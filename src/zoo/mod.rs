@@ -6,6 +6,7 @@
 
 mod bert;
 mod blocks;
+mod detr;
 mod gpt2;
 mod registry;
 mod resnet;
@@ -57,6 +58,7 @@ enum Architecture {
     Swin(swin::Config),
     Segformer(segformer::Config),
     Resnet(resnet::Config),
+    Detr(detr::Config),
 }
 
 /// The shape a model is to be built for; what is `None` takes the model's default.
@@ -149,6 +151,7 @@ impl ZooModel {
             Architecture::Swin(config) => swin::build(config, self.name, batch, image()?),
             Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
             Architecture::Resnet(config) => resnet::build(config, self.name, batch, image()?),
+            Architecture::Detr(config) => detr::build(config, self.name, batch, image()?),
         }
     }
 }
