@@ -16,6 +16,10 @@ mod swin;
 mod vit;
 pub mod weights;
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::onnx::builder::BuiltGraph;
 use crate::onnx::proto::ModelProto;
 
@@ -40,7 +44,8 @@ pub struct ZooModel {
 }
 
 /// A selection of built-in models by what they cost. Each tier holds the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Small models: all of them within two minutes on two cores.
     Quick,
@@ -48,6 +53,23 @@ pub enum Tier {
     Standard,
     /// All models of NonGEMM Bench, and the decode steps of its language models.
     Full,
+}
+
+impl Tier {
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Quick => "quick",
+            Tier::Standard => "standard",
+            Tier::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 /// The family of a model and the sizes that make it this member.
@@ -194,6 +216,23 @@ mod tests {
             assert!(std::ptr::eq(find(model.name).unwrap(), model), "{}", model.name);
             assert!(model.default_sequence.is_some() != model.default_image.is_some(), "{}", model.name);
         }
+    }
+
+    /// The same word on the command line, in the configuration and in lists.
+    #[test]
+    fn tiers_have_one_name_each() {
+        use clap::ValueEnum;
+        for &tier in Tier::value_variants() {
+            assert_eq!(tier.to_possible_value().unwrap().get_name(), tier.name());
+            assert_eq!(serde_json::to_value(tier).unwrap(), tier.name());
+        }
+    }
+
+    #[test]
+    fn the_quick_tier_is_what_baselines_are_committed_for() {
+        let quick: Vec<&str> =
+            models().iter().filter(|model| model.tier == Some(Tier::Quick)).map(|model| model.name).collect();
+        assert_eq!(quick, ["bert-base", "gpt2", "gpt2-decode", "vit-b-16", "swin-t", "segformer-b0"]);
     }
 
     #[test]
