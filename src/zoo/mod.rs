@@ -8,6 +8,7 @@ mod bert;
 mod blocks;
 mod detr;
 mod gpt2;
+mod maskformer;
 mod registry;
 mod resnet;
 mod segformer;
@@ -81,6 +82,7 @@ enum Architecture {
     Segformer(segformer::Config),
     Resnet(resnet::Config),
     Detr(detr::Config),
+    Maskformer(maskformer::Config),
 }
 
 /// The shape a model is to be built for; what is `None` takes the model's default.
@@ -103,7 +105,7 @@ pub struct BuiltModel {
     pub weights: WeightsPlan,
     /// Trained parameters.
     pub parameters: u64,
-    /// Multiply-accumulates of MatMul, Gemm and Conv in one inference.
+    /// Multiply-accumulates of MatMul, Gemm, Conv and Einsum in one inference.
     pub macs: u64,
 }
 
@@ -183,6 +185,7 @@ impl ZooModel {
             Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
             Architecture::Resnet(config) => resnet::build(config, self.name, batch, image()?),
             Architecture::Detr(config) => detr::build(config, self.name, batch, image()?),
+            Architecture::Maskformer(config) => maskformer::build(config, self.name, batch, image()?),
         }
     }
 }
@@ -260,6 +263,8 @@ mod tests {
             (problem("swin-t", 1, None, Some((30, 224))), ["swin-t", "multiples of 4"]),
             (problem("segformer-b0", 1, None, Some((0, 512))), ["segformer-b0", "multiples of 32"]),
             (problem("resnet-50", 1, None, Some((224, 31))), ["224x31", "32 or more"]),
+            (problem("detr-resnet-50", 1, None, Some((16, 800))), ["16x800", "32 or more"]),
+            (problem("maskformer-swin-base", 1, None, Some((800, 1066))), ["800x1066", "multiples of 4"]),
         ];
         for (message, parts) in cases {
             assert!(parts.iter().all(|part| message.contains(part)), "{message}");
