@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 
-use super::dimension::{Optimization, Precision, Provider};
+use super::dimension::{Optimization, Precision, Provider, Weights};
 use super::resolved::Level;
 
 /// One document: a `nongemm.toml`, or a `metadata.nongemm` table of a manifest.
@@ -45,6 +45,7 @@ pub(super) struct RawModel {
     pub name: Option<String>,
     pub dimensions: Option<BTreeMap<String, i64>>,
     pub inputs: Option<RawInputs>,
+    pub weights: Option<Weights>,
     pub provider: Option<Many<Provider>>,
     pub precision: Option<Many<Precision>>,
     pub optimization: Option<Many<Optimization>>,

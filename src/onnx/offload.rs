@@ -58,7 +58,7 @@ pub fn write(mut model: ModelProto, path: &Path, options: &Options<'_>) -> Resul
     visit::tensors_mut(&mut model, &mut |role, tensor| {
         if tensor::is_external(tensor) {
             if let Some((offset, length)) = carried.next() {
-                refer(tensor, &location, offset, length);
+                refer(tensor, &location, Some((offset, length)));
             }
             return Ok(());
         }
@@ -66,7 +66,7 @@ pub fn write(mut model: ModelProto, path: &Path, options: &Options<'_>) -> Resul
         let offset = data.align(0).and_then(|offset| data.out.write_all(&raw).map(|()| offset)).map_err(failed)?;
         let length = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         data.position += length;
-        refer(tensor, &location, offset, length);
+        refer(tensor, &location, Some((offset, length)));
         Ok(())
     })?;
 
@@ -88,14 +88,14 @@ fn movable(role: TensorRole, tensor: &TensorProto, threshold_bytes: u64) -> Opti
     (u64::try_from(raw.len()).ok() == tensor::byte_len(tensor)).then_some(raw)
 }
 
-fn refer(tensor: &mut TensorProto, location: &str, offset: u64, length: u64) {
+/// Puts a reference in place of the tensor's values: to a location, and there to an offset and a length.
+pub(super) fn refer(tensor: &mut TensorProto, location: &str, range: Option<(u64, u64)>) {
     tensor::clear_values(tensor);
     let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
-    tensor.external_data = vec![
-        entry("location", location.to_owned()),
-        entry("offset", offset.to_string()),
-        entry("length", length.to_string()),
-    ];
+    tensor.external_data = vec![entry("location", location.to_owned())];
+    if let Some((offset, length)) = range {
+        tensor.external_data.extend([entry("offset", offset.to_string()), entry("length", length.to_string())]);
+    }
     tensor.data_location = Some(DataLocation::External.into());
 }
 
