@@ -254,7 +254,7 @@ mod tests {
         let map = BTreeMap::from([("arena".to_owned(), arena.as_slice())]);
         let at = |name: &str, offset: u64, length: usize| {
             let mut tensor = raw(name, vec![0; length]);
-            refer(&mut tensor, "arena", offset, u64::try_from(length).unwrap());
+            refer(&mut tensor, "arena", Some((offset, u64::try_from(length).unwrap())));
             tensor
         };
         let shared = model(vec![at("a", 64, 8000), at("b", 64, 8000), at("c", 4000, 6000), at("d", 15_000, 10)]);
@@ -284,7 +284,7 @@ mod tests {
     fn a_failed_write_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let mut broken = raw("w", vec![0; 8]);
-        refer(&mut broken, "gone.bin", 0, 8);
+        refer(&mut broken, "gone.bin", Some((0, 8)));
         let path = folder.path().join("m.onnx");
         let options = Options { source: Some(Source::Beside(&path)), ..Options::default() };
         assert!(write(model(vec![raw("v", vec![1; 5000]), broken]), &path, &options).is_err());

@@ -100,3 +100,6 @@ fn is_at(tensor: &TensorProto, location: &str) -> bool {
 fn describe(tensor: &TensorProto) -> String {
     format!("{}{:?}", tensor::data_type(tensor).as_str_name().to_lowercase(), tensor.dims)
 }
+
+#[cfg(test)]
+mod tests;

@@ -278,10 +278,12 @@ fn is_weight<'m>(
     let factor = uses.by(tensor).iter().any(|it| matches!(it.slot, Slot::Weight(_) | Slot::Quantized));
     let auxiliary = has(&[Slot::Scale, Slot::ZeroPoint]);
     let trained = has(&[Slot::Gain, Slot::Offset, Slot::Positive, Slot::Table]);
+    if tensor::data_type(tensor) == DataType::Int32 {
+        // Biases of quantized products; other integers of this width are indices or shapes.
+        return Ok(elements > FEW && has(&[Slot::Offset, Slot::Quantized]));
+    }
     if uses::is_integer(tensor) {
-        let bias = tensor::data_type(tensor) == DataType::Int32 && has(&[Slot::Offset]);
-        let auxiliary = auxiliary && tensor::data_type(tensor) != DataType::Int32;
-        return Ok((factor && elements > 1) || (bias && elements > FEW) || (auxiliary && elements > MANY));
+        return Ok((factor && elements > 1) || (auxiliary && elements > MANY));
     }
     if !is_real(tensor) || elements <= 1 {
         return Ok(false);
