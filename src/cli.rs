@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::scenario::{ImageSize, Optimization, Precision, Provider, Weights};
+use crate::zoo::Tier;
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
 #[derive(Debug, Parser)]
@@ -129,6 +130,9 @@ pub enum Verb {
 pub struct MeasureArgs {
     /// Scenarios by glob over id or model name (`bert*`, `*-t1`), or paths of .onnx files [default: the suite]
     pub selection: Vec<String>,
+    /// Which scenarios there are to select from.
+    #[command(flatten)]
+    pub suite: SuiteArgs,
     /// Dimensions of the scenarios.
     #[command(flatten)]
     pub dimensions: DimensionArgs,
@@ -150,6 +154,15 @@ pub struct MeasureArgs {
     /// Show the plan, measure nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Which scenarios there are to select from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Suite")]
+pub struct SuiteArgs {
+    /// Built-in models of this tier in place of those the configuration names; its files stay
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<Tier>,
 }
 
 /// A flag for each dimension of a scenario; lists make a matrix.
@@ -196,6 +209,9 @@ pub struct ListArgs {
     pub what: Listing,
     /// Scenarios by glob; for `scenarios`
     pub selection: Vec<String>,
+    /// Which scenarios there are to select from; for `scenarios`.
+    #[command(flatten)]
+    pub suite: SuiteArgs,
     /// Dimensions of the scenarios; for `scenarios`.
     #[command(flatten)]
     pub dimensions: DimensionArgs,
@@ -308,6 +324,13 @@ mod tests {
         let Verb::Run(run) = parse("x run bert* --batch 1,8 --image 224,800x1066").unwrap().verb else { panic!() };
         assert_eq!(run.dimensions.batch, Some(vec![1, 8]));
         assert_eq!(run.dimensions.image.unwrap()[1], ImageSize { height: 800, width: 1066 });
+    }
+
+    #[test]
+    fn a_tier_is_one_of_three() {
+        let Verb::Check(check) = parse("x check --tier standard").unwrap().verb else { panic!() };
+        assert_eq!(check.suite.tier, Some(Tier::Standard));
+        assert_eq!(parse("x check --tier all").unwrap_err().exit_code(), 2);
     }
 
     #[test]

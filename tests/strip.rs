@@ -23,11 +23,11 @@ use nongemm::onnx::{external, file, offload, tensor};
 use nongemm::report::{Group, OperatorKey, Report, ScenarioResult, Summary};
 use nongemm::runtime::{self, LocateOptions};
 use nongemm::scenario::{ModelRef, Optimization, Precision, Provider, Scenario};
-use nongemm::summary::{median, summarize};
+use nongemm::summary::summarize;
 use nongemm::taxonomy;
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
-use support::models::{Dim, classifier, int_attribute, node, value, weights};
+use support::models::{Dim, classifier, int_attribute, node, value};
 use support::project::Project;
 use support::wheels::wheel_file;
 
@@ -486,7 +486,7 @@ fn apart(whole: &Path, bare: &Path) -> (f64, String) {
     let shares = |launches: &[LaunchResult]| -> BTreeMap<String, f64> {
         let scenario = scenario(whole);
         let summary = summarize(scenario.clone(), scenario.id(), launches, &resolve).unwrap();
-        summary.groups().iter().map(|group| (format!("{:?}", group.group), median(&group.share.0))).collect()
+        summary.groups().iter().map(|group| (format!("{:?}", group.group), group.share.median())).collect()
     };
     let (whole, bare) = (shares(&of_whole), shares(&of_bare));
     assert!(whole.keys().eq(bare.keys()), "{whole:?} {bare:?}");

@@ -36,7 +36,7 @@ pub(super) struct Session {
 impl Session {
     /// Reads the configuration, expands it and finds ONNX Runtime.
     pub fn open(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Session> {
-        let config = terminal.config()?;
+        let config = terminal.suite(&arguments.suite)?;
         let planned = plan(&config, &arguments.selection, &arguments.dimensions)?;
         Session::over(terminal, config, planned, arguments)
     }
@@ -158,6 +158,7 @@ pub(super) fn zoo_entries() -> Vec<ZooEntry> {
         default_sequence: model.default_sequence,
         default_image: model.default_image.map(|(height, width)| ImageSize { height, width }),
         has_batch: true,
+        tier: model.tier,
     };
     zoo::models().iter().map(entry).collect()
 }

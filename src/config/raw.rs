@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 
+use crate::zoo::Tier;
+
 use super::dimension::{Optimization, Precision, Provider, Weights};
 use super::resolved::Level;
 
@@ -26,6 +28,7 @@ pub(super) struct Raw {
 #[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct RawSuite {
+    pub tier: Option<Tier>,
     pub models: Option<Many<String>>,
     pub provider: Option<Many<Provider>>,
     pub precision: Option<Many<Precision>>,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::zoo::Tier;
+
 use super::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
 
 /// A model that the program builds itself, as far as a configuration must know it. The registry is the zoo's; a
@@ -21,6 +23,15 @@ pub struct ZooEntry {
     pub default_image: Option<ImageSize>,
     /// False for a model whose batch size cannot be chosen.
     pub has_batch: bool,
+    /// The smallest tier that runs it; `None` for a model that runs only when it is named.
+    pub tier: Option<Tier>,
+}
+
+impl ZooEntry {
+    /// True where the tier runs it.
+    pub fn is_in(&self, tier: Tier) -> bool {
+        self.tier.is_some_and(|smallest| smallest <= tier)
+    }
 }
 
 /// Everything that a configuration says.
@@ -66,6 +77,30 @@ impl fmt::Display for Origin {
             }
         }
     }
+}
+
+impl Config {
+    /// The same with the built-in models of a tier in place of those in the suite, in the order of the registry. What is
+    /// said of a model stays said of it, and files stay in the suite.
+    #[must_use]
+    pub fn with_tier(self, tier: Tier, zoo: &[ZooEntry]) -> Config {
+        Config { models: with_tier(self.models, tier, zoo), ..self }
+    }
+}
+
+/// See [`Config::with_tier`].
+pub(super) fn with_tier(models: Vec<Model>, tier: Tier, zoo: &[ZooEntry]) -> Vec<Model> {
+    let (mut described, files): (Vec<Model>, Vec<Model>) =
+        models.into_iter().partition(|model| matches!(model.source, ModelSource::Zoo { .. }));
+    let mut models = Vec::new();
+    for row in zoo.iter().filter(|row| row.is_in(tier)) {
+        let index = described.iter().position(|model| model.name == row.name);
+        let model = index.map_or_else(|| Model::from(row), |index| described.remove(index));
+        models.push(Model { in_suite: true, ..model });
+    }
+    models.extend(files);
+    models.extend(described.into_iter().map(|model| Model { in_suite: false, ..model }));
+    models
 }
 
 /// Lists that expand to a matrix. An empty list leaves the dimension to the model's default.
@@ -258,6 +293,3 @@ pub struct Budget {
     /// Largest median latency in milliseconds.
     pub max_latency_ms: Option<f64>,
 }
-
-/// Models that are measured where no configuration names any: the quick suite.
-pub const QUICK_SUITE: [&str; 6] = ["bert-base", "gpt2", "gpt2-decode", "vit-b-16", "swin-t", "segformer-b0"];

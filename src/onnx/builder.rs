@@ -6,6 +6,7 @@
 
 mod layout;
 mod math;
+mod vision;
 
 use std::collections::HashMap;
 use std::rc::Rc;

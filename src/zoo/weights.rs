@@ -4,7 +4,7 @@
 //! fixed offsets that its weights take in turn: ONNX Runtime shares prepacked copies of equal content, so memory stays
 //! near the arena plus one copy for each pair of shape and offset, while neighbouring layers still read other bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::onnx::builder::{BuiltGraph, ExternalWeight};
@@ -30,7 +30,18 @@ pub struct WeightsPlan {
     pub arena_bytes: u64,
     /// Size the weights would have without sharing.
     pub nominal_bytes: u64,
+    /// One copy of each distinct pair of shape and offset that a product or a convolution reads.
+    packed_bytes: u64,
     regions: Vec<Region>,
+}
+
+impl WeightsPlan {
+    /// Memory that the weights of a session on this plan take: the arena, and where ONNX Runtime prepacks them, one copy
+    /// for each distinct pair of shape and offset; tables that are only looked up have none. Activations, and what the
+    /// optimizer copies (weights that it transposes or puts into a blocked layout), come on top.
+    pub fn resident_bytes(&self, prepacked: bool) -> u64 {
+        self.arena_bytes + if prepacked { self.packed_bytes } else { 0 }
+    }
 }
 
 /// A stretch of the arena whose values are drawn from one distribution.
@@ -49,6 +60,7 @@ fn plan_within(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
     let aligned: u64 = graph.external.iter().map(|weight| weight.bytes().next_multiple_of(ALIGNMENT)).sum();
     let (offsets, regions) =
         if aligned <= capacity { place_apart(&graph.external) } else { place_shared(&graph.external, capacity) };
+    let packed_bytes = packed_bytes(graph, &offsets);
     if let Some(model_graph) = &mut graph.model.graph {
         for (weight, offset) in graph.external.iter().zip(offsets) {
             let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
@@ -63,8 +75,20 @@ fn plan_within(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
         file_name: FILE_NAME,
         arena_bytes: regions.last().map_or(0, |region| region.end),
         nominal_bytes: graph.external.iter().map(ExternalWeight::bytes).sum(),
+        packed_bytes,
         regions,
     }
+}
+
+/// Size of the distinct weights that any node but a Gather reads.
+fn packed_bytes(graph: &BuiltGraph, offsets: &[u64]) -> u64 {
+    let Some(model_graph) = &graph.model.graph else { return 0 };
+    let computing = model_graph.node.iter().filter(|node| node.op_type() != "Gather");
+    let read: HashSet<&str> = computing.flat_map(|node| node.input.iter().map(String::as_str)).collect();
+    let placed = graph.external.iter().zip(offsets);
+    let packed = placed.filter(|(weight, _)| read.contains(model_graph.initializer[weight.initializer].name()));
+    let distinct: HashSet<(&[i64], u64)> = packed.map(|(weight, offset)| (&weight.dims[..], *offset)).collect();
+    distinct.into_iter().map(|(dims, _)| dims.iter().product::<i64>().unsigned_abs() * 4).sum()
 }
 
 /// One after the other, each in a region of its own scale.
@@ -160,6 +184,7 @@ fn ask_for_huge_pages(_: &mut [u8]) {}
 mod tests {
     use super::*;
     use crate::onnx::builder::{GraphBuilder, Init};
+    use crate::onnx::proto::tensor_proto::DataType;
 
     fn graph(shapes: &[&[i64]]) -> BuiltGraph {
         let mut b = GraphBuilder::new("test");
@@ -201,6 +226,25 @@ mod tests {
         offsets.dedup();
         assert_eq!(offsets.len(), 8);
         assert_eq!((plan.arena_bytes, plan.nominal_bytes), (capacity, 40 * 256 * 512 * 4));
+    }
+
+    #[test]
+    fn a_session_takes_the_arena_and_a_copy_of_what_products_read() {
+        let product = 100 * 100 * 4;
+        let mut b = GraphBuilder::new("test");
+        let ids = b.input("ids", DataType::Int64, &[7]);
+        let table = b.parameter("table", &[1000, 100], Init::FanIn(100));
+        let mut x = b.gather(&table, &ids, 0);
+        for _ in 0..40 {
+            let weight = b.parameter("w", &[100, 100], Init::FanIn(100));
+            x = b.matmul(&x, &weight);
+        }
+        let mut graph = b.finish();
+        let apart = plan(&mut graph);
+        assert_eq!(apart.resident_bytes(false), apart.arena_bytes);
+        assert_eq!(apart.resident_bytes(true), apart.arena_bytes + 40 * product);
+        let shared = plan_within(&mut graph, 1 << 20);
+        assert_eq!(shared.resident_bytes(true), (1 << 20) + 8 * product);
     }
 
     #[test]
