@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::scenario::{ImageSize, Optimization, Precision, Provider};
+use crate::scenario::{ImageSize, Optimization, Precision, Provider, Weights};
 use crate::zoo::Tier;
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
@@ -105,6 +105,8 @@ pub enum Verb {
     },
     /// Write a model as a standalone .onnx file, or a trace of one of its runs
     Export(ExportArgs),
+    /// Write a model of yours without its weights, to be committed and measured with made-up ones
+    Strip(StripArgs),
     /// Show a saved report again
     Report(ReportArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
@@ -188,6 +190,9 @@ pub struct DimensionArgs {
     /// Intra-operator threads
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: Option<Vec<u32>>,
+    /// Where the weights of .onnx files come from [default: stored; synthetic for what `strip` wrote]
+    #[arg(long, value_name = "WHERE")]
+    pub weights: Option<Weights>,
 }
 
 /// Which results to accept.
@@ -241,6 +246,19 @@ pub struct ExportArgs {
     pub profile: bool,
 }
 
+/// What to strip.
+#[derive(Debug, Clone, Args)]
+pub struct StripArgs {
+    /// An .onnx file
+    pub model: PathBuf,
+    /// File to write [default: MODEL.graph.onnx in the current folder]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Leave the name and version of the program that wrote the model
+    #[arg(long)]
+    pub keep_producer: bool,
+}
+
 /// Which saved report to show, and how.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
@@ -286,7 +304,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "export"] {
+        for verb in ["check", "export", "strip"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());

@@ -13,6 +13,7 @@ mod replay;
 mod results;
 pub mod run;
 mod status;
+pub mod strip;
 mod suite;
 
 use std::ffi::OsString;
@@ -178,6 +179,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::List(arguments) => list(terminal, &arguments),
         Verb::Explain { what } => explain(terminal, &what),
         Verb::Export(arguments) => export::export(terminal, &arguments),
+        Verb::Strip(arguments) => strip::strip(terminal, &arguments),
         Verb::Report(arguments) => replay::report(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),

@@ -103,7 +103,7 @@ impl Session {
             schema: JOB_SCHEMA,
             library: self.library.path.clone(),
             scenario: planned.scenario.clone(),
-            source: model_source(&planned.scenario.model),
+            source: model_source(planned),
             dimensions: planned.dimensions.clone(),
             input_files: input_files(planned.inputs.as_ref()),
             weights: Default::default(),
@@ -147,6 +147,7 @@ pub(super) fn plan(config: &Config, selection: &[String], dimensions: &Dimension
         sequence: dimensions.sequence.clone(),
         image: dimensions.image.clone(),
         threads: dimensions.threads.clone(),
+        weights: dimensions.weights,
     };
     Ok(expand(config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
 }
@@ -194,10 +195,10 @@ fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure {
     measure
 }
 
-fn model_source(model: &ModelRef) -> ModelSource {
-    match model {
+fn model_source(planned: &Planned) -> ModelSource {
+    match &planned.scenario.model {
         ModelRef::Zoo { name } => ModelSource::Zoo { name: name.clone() },
-        ModelRef::File { path, .. } => ModelSource::File { path: path.clone() },
+        ModelRef::File { path, .. } => ModelSource::File { path: path.clone(), weights: planned.weights },
     }
 }
 

@@ -237,6 +237,7 @@ impl Table<'_> {
         let refused = [
             ("dimensions", self.raw.dimensions.is_some(), "its sizes are `batch`, `sequence` and `image`"),
             ("inputs", self.raw.inputs.is_some(), "its inputs are made by the program"),
+            ("weights", self.raw.weights.is_some(), "a built-in model's are always synthetic"),
             ("sequence", self.raw.sequence.is_some() && row.default_sequence.is_none(), "it takes no sequence"),
             ("image", self.raw.image.is_some() && row.default_image.is_none(), "it takes no image"),
             ("batch", self.raw.batch.is_some() && !row.has_batch, "its batch size cannot be chosen"),
@@ -276,7 +277,8 @@ impl Table<'_> {
                 return Err(self.layer.error(&self.at("path"), title, "ids must differ", Some(help)));
             }
             let (own, dimensions, inputs) = (own.clone(), dimensions.clone(), inputs.clone());
-            models.push(Model { name, source: ModelSource::File(file), in_suite: false, dimensions, inputs, own });
+            let (source, weights) = (ModelSource::File(file), self.raw.weights);
+            models.push(Model { name, source, in_suite: false, dimensions, inputs, weights, own });
         }
         Ok(models)
     }

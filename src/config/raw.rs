@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, SeqAccess, Vi
 
 use crate::zoo::Tier;
 
-use super::dimension::{Optimization, Precision, Provider};
+use super::dimension::{Optimization, Precision, Provider, Weights};
 use super::resolved::Level;
 
 /// One document: a `nongemm.toml`, or a `metadata.nongemm` table of a manifest.
@@ -48,6 +48,7 @@ pub(super) struct RawModel {
     pub name: Option<String>,
     pub dimensions: Option<BTreeMap<String, i64>>,
     pub inputs: Option<RawInputs>,
+    pub weights: Option<Weights>,
     pub provider: Option<Many<Provider>>,
     pub precision: Option<Many<Precision>>,
     pub optimization: Option<Many<Optimization>>,

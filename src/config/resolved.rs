@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::zoo::Tier;
 
-use super::dimension::{ImageSize, Optimization, Precision, Provider};
+use super::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
 
 /// A model that the program builds itself, as far as a configuration must know it. The registry is the zoo's; a
 /// configuration is handed the rows.
@@ -145,6 +145,9 @@ pub struct Model {
     pub dimensions: BTreeMap<String, u64>,
     /// Input values from files; made from the declared types where `None`.
     pub inputs: Option<Inputs>,
+    /// Where a file's weights come from; `None`: from the file, and made up where `cargo nongemm strip` wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
     /// The model's own lists, which come before the suite's. Empty where it has none.
     pub own: Dimensions,
 }
@@ -158,6 +161,7 @@ impl Model {
             in_suite: false,
             dimensions: BTreeMap::new(),
             inputs: None,
+            weights: None,
             own: Dimensions::default(),
         }
     }

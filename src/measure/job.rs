@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::inputs::InputFiles;
 use crate::runtime::session::FeedTensor;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Weights};
 
 /// Version of [`LaunchJob`] as it crosses the process boundary.
 pub const JOB_SCHEMA: u32 = 1;
@@ -64,6 +64,9 @@ pub enum ModelSource {
     File {
         /// The `.onnx` file.
         path: PathBuf,
+        /// Where its weights come from, if that was said.
+        #[serde(default)]
+        weights: Option<Weights>,
     },
     /// A serialized model with its inputs, as tests make them.
     Bytes {
@@ -79,7 +82,7 @@ impl ModelSource {
     pub fn label(&self, scenario: &Scenario) -> String {
         match self {
             ModelSource::Zoo { name } => name.clone(),
-            ModelSource::File { path } => path.display().to_string(),
+            ModelSource::File { path, .. } => path.display().to_string(),
             ModelSource::Bytes { .. } => scenario.model.name().to_owned(),
         }
     }

@@ -112,6 +112,7 @@ fn assemble(
         schema: LAUNCH_SCHEMA,
         onnxruntime: engine.version().to_owned(),
         model_sha256: prepared.sha256(),
+        synthetic_weights: prepared.synthetic_weights,
         ready_us,
         warmup_runs: job.plan.warmup_runs,
         latency_us,
