@@ -7,6 +7,7 @@
 mod bert;
 mod blocks;
 mod gpt2;
+mod rcnn;
 mod registry;
 mod segformer;
 mod swin;
@@ -55,6 +56,7 @@ enum Architecture {
     Vit(vit::Config),
     Swin(swin::Config),
     Segformer(segformer::Config),
+    Rcnn(rcnn::Config),
 }
 
 /// The shape a model is to be built for; what is `None` takes the model's default.
@@ -146,6 +148,7 @@ impl ZooModel {
             Architecture::Vit(config) => vit::build(config, self.name, batch, image()?),
             Architecture::Swin(config) => swin::build(config, self.name, batch, image()?),
             Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
+            Architecture::Rcnn(config) => rcnn::build(config, self.name, batch, image()?),
         }
     }
 }

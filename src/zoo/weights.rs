@@ -31,6 +31,16 @@ pub struct WeightsPlan {
     /// Size the weights would have without sharing.
     pub nominal_bytes: u64,
     regions: Vec<Region>,
+    /// Values that are not drawn, at bytes of the arena; later ones hold.
+    arranged: Vec<ArrangedRun>,
+}
+
+/// Consecutive 32-bit numbers of one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ArrangedRun {
+    start: u64,
+    bytes: u64,
+    value: f32,
 }
 
 /// A stretch of the arena whose values are drawn from one distribution.
@@ -49,6 +59,7 @@ fn plan_within(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
     let aligned: u64 = graph.external.iter().map(|weight| weight.bytes().next_multiple_of(ALIGNMENT)).sum();
     let (offsets, regions) =
         if aligned <= capacity { place_apart(&graph.external) } else { place_shared(&graph.external, capacity) };
+    let arranged = arranged(&graph.external, &offsets);
     if let Some(model_graph) = &mut graph.model.graph {
         for (weight, offset) in graph.external.iter().zip(offsets) {
             let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
@@ -64,7 +75,20 @@ fn plan_within(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
         arena_bytes: regions.last().map_or(0, |region| region.end),
         nominal_bytes: graph.external.iter().map(ExternalWeight::bytes).sum(),
         regions,
+        arranged,
     }
+}
+
+/// The arranged values of weights that lie at `offsets`.
+fn arranged(weights: &[ExternalWeight], offsets: &[u64]) -> Vec<ArrangedRun> {
+    let all = weights.iter().zip(offsets).flat_map(|(weight, offset)| {
+        weight.arranged.iter().map(move |run| ArrangedRun {
+            start: offset + run.start.unsigned_abs() * 4,
+            bytes: run.count.unsigned_abs() * 4,
+            value: run.value,
+        })
+    });
+    all.collect()
 }
 
 /// One after the other, each in a region of its own scale.
@@ -83,6 +107,7 @@ fn place_apart(weights: &[ExternalWeight]) -> (Vec<u64>, Vec<Region>) {
 /// A few offsets for each shape, spread over an arena of `capacity` bytes (more, when one weight alone is larger).
 /// Weights overlap, so one scale serves all: the smallest, with which no product grows.
 fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Region>) {
+    assert!(weights.iter().all(|weight| weight.arranged.is_empty()), "arranged weights share no bytes");
     let largest = weights.iter().map(ExternalWeight::bytes).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
     let end = capacity.max(largest);
     let mut used: BTreeMap<&[i64], u64> = BTreeMap::new();
@@ -115,7 +140,18 @@ pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
         fill_region(part, start, region.half_width);
         (rest, start) = (after, region.end);
     }
+    arrange(Arc::get_mut(&mut arena).expect("the arena still has no other owner"), &plan.arranged);
     arena
+}
+
+/// Writes the values that are not drawn.
+fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
+    let place = |byte: u64| usize::try_from(byte).expect("a weight lies in the arena");
+    for run in runs {
+        for bytes in arena[place(run.start)..place(run.start + run.bytes)].chunks_exact_mut(4) {
+            bytes.copy_from_slice(&run.value.to_le_bytes());
+        }
+    }
 }
 
 /// Numbers of a region that are drawn, in bytes; the rest are copies of stretches of them.
@@ -159,7 +195,7 @@ fn ask_for_huge_pages(_: &mut [u8]) {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::builder::{GraphBuilder, Init};
+    use crate::onnx::builder::{GraphBuilder, Init, Run};
 
     fn graph(shapes: &[&[i64]]) -> BuiltGraph {
         let mut b = GraphBuilder::new("test");
@@ -201,6 +237,22 @@ mod tests {
         offsets.dedup();
         assert_eq!(offsets.len(), 8);
         assert_eq!((plan.arena_bytes, plan.nominal_bytes), (capacity, 40 * 256 * 512 * 4));
+    }
+
+    #[test]
+    fn arranged_values_stand_among_drawn_ones() {
+        let mut b = GraphBuilder::new("test");
+        b.parameter("before", &[100, 99], Init::FanIn(99));
+        let runs = vec![Run { start: 100, count: 50, value: 0.0 }, Run { start: 110, count: 1, value: 7.5 }];
+        b.arranged_parameter("w", &[64, 128], Init::FanIn(128), runs);
+        let mut graph = b.finish();
+        let plan = plan(&mut graph);
+        let (offset, length) = places(&graph)[1];
+        let bytes = &fill(&plan)[usize::try_from(offset).unwrap()..][..usize::try_from(length).unwrap()];
+        let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert!(values[100..110].iter().chain(&values[111..150]).all(|value| *value == 0.0));
+        assert_eq!(values[110].to_bits(), 7.5_f32.to_bits());
+        assert!(values[..100].iter().chain(&values[150..]).all(|value| value.is_normal()));
     }
 
     #[test]
