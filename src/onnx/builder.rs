@@ -8,6 +8,7 @@ mod control;
 mod detection;
 mod layout;
 mod math;
+mod vision;
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -6,9 +6,11 @@
 
 mod bert;
 mod blocks;
+mod detr;
 mod gpt2;
 mod rcnn;
 mod registry;
+mod resnet;
 mod segformer;
 mod swin;
 mod vit;
@@ -56,6 +58,8 @@ enum Architecture {
     Vit(vit::Config),
     Swin(swin::Config),
     Segformer(segformer::Config),
+    Resnet(resnet::Config),
+    Detr(detr::Config),
     Rcnn(rcnn::Config),
 }
 
@@ -148,6 +152,8 @@ impl ZooModel {
             Architecture::Vit(config) => vit::build(config, self.name, batch, image()?),
             Architecture::Swin(config) => swin::build(config, self.name, batch, image()?),
             Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
+            Architecture::Resnet(config) => resnet::build(config, self.name, batch, image()?),
+            Architecture::Detr(config) => detr::build(config, self.name, batch, image()?),
             Architecture::Rcnn(config) => rcnn::build(config, self.name, batch, image()?),
         }
     }
@@ -208,6 +214,7 @@ mod tests {
             (problem("vit-b-16", 1, Some(16), None), ["vit-b-16", "leave the sequence length out"]),
             (problem("swin-t", 1, None, Some((30, 224))), ["swin-t", "multiples of 4"]),
             (problem("segformer-b0", 1, None, Some((0, 512))), ["segformer-b0", "multiples of 32"]),
+            (problem("resnet-50", 1, None, Some((224, 31))), ["224x31", "32 or more"]),
         ];
         for (message, parts) in cases {
             assert!(parts.iter().all(|part| message.contains(part)), "{message}");

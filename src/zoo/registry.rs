@@ -1,9 +1,9 @@
 //! The table of built-in models: one row each, families together, in the order that people see.
 
-use super::{Architecture, Tier, ZooModel, bert, gpt2, rcnn, segformer, swin, vit};
+use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, rcnn, resnet, segformer, swin, vit};
 
 /// All rows.
-pub(super) static MODELS: [ZooModel; 17] = [
+pub(super) static MODELS: [ZooModel; 19] = [
     ZooModel {
         name: "bert-base",
         about: "BERT base uncased with a sequence classification head",
@@ -138,6 +138,24 @@ pub(super) static MODELS: [ZooModel; 17] = [
         default_image: Some((512, 512)),
         tier: Some(Tier::Standard),
         architecture: Architecture::Segformer(segformer::B5),
+    },
+    ZooModel {
+        name: "resnet-50",
+        about: "ResNet-50, ImageNet classification",
+        parameters: 25_557_032,
+        default_sequence: None,
+        default_image: Some((224, 224)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Resnet(resnet::R50),
+    },
+    ZooModel {
+        name: "detr-resnet-50",
+        about: "DETR with ResNet-50, detection of the 91 classes of COCO in 100 queries",
+        parameters: 41_524_768,
+        default_sequence: None,
+        default_image: Some((800, 1066)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Detr(detr::R50),
     },
     ZooModel {
         name: "fasterrcnn-resnet50-fpn",
