@@ -11,6 +11,7 @@ mod detr;
 mod gpt2;
 mod llama;
 mod maskformer;
+mod rcnn;
 mod registry;
 mod resnet;
 mod rotary;
@@ -87,6 +88,7 @@ enum Architecture {
     Resnet(resnet::Config),
     Detr(detr::Config),
     Maskformer(maskformer::Config),
+    Rcnn(rcnn::Config),
 }
 
 /// The shape a model is to be built for; what is `None` takes the model's default.
@@ -191,6 +193,7 @@ impl ZooModel {
             Architecture::Resnet(config) => resnet::build(config, self.name, batch, image()?),
             Architecture::Detr(config) => detr::build(config, self.name, batch, image()?),
             Architecture::Maskformer(config) => maskformer::build(config, self.name, batch, image()?),
+            Architecture::Rcnn(config) => rcnn::build(config, self.name, batch, image()?),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The table of built-in models: one row each, families together, in the order that people see.
 
 use super::decoder::Phase;
-use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, llama, maskformer, resnet, segformer, swin, vit};
+use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, llama, maskformer, rcnn, resnet, segformer, swin, vit};
 
 /// All rows.
-pub(super) static MODELS: [ZooModel; 23] = [
+pub(super) static MODELS: [ZooModel; 25] = [
     ZooModel {
         name: "bert-base",
         about: "BERT base uncased with a sequence classification head",
@@ -211,5 +211,23 @@ pub(super) static MODELS: [ZooModel; 23] = [
         default_image: Some((800, 1088)),
         tier: Some(Tier::Standard),
         architecture: Architecture::Maskformer(maskformer::SWIN_SMALL),
+    },
+    ZooModel {
+        name: "fasterrcnn-resnet50-fpn",
+        about: "Faster R-CNN on ResNet-50 with a feature pyramid, boxes of 90 classes (COCO)",
+        parameters: 41_755_286,
+        default_sequence: None,
+        default_image: Some((800, 1066)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Rcnn(rcnn::FASTER),
+    },
+    ZooModel {
+        name: "maskrcnn-resnet50-fpn",
+        about: "Mask R-CNN on ResNet-50 with a feature pyramid, boxes and masks of 90 classes (COCO)",
+        parameters: 44_401_393,
+        default_sequence: None,
+        default_image: Some((800, 1066)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Rcnn(rcnn::MASK),
     },
 ];

@@ -33,6 +33,16 @@ pub struct WeightsPlan {
     /// One copy of each distinct pair of shape and offset that a product or a convolution reads.
     packed_bytes: u64,
     regions: Vec<Region>,
+    /// Values that are not drawn, at bytes of the arena; later ones hold.
+    arranged: Vec<ArrangedRun>,
+}
+
+/// Consecutive 32-bit numbers of one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ArrangedRun {
+    start: u64,
+    bytes: u64,
+    value: f32,
 }
 
 impl WeightsPlan {
@@ -63,6 +73,7 @@ pub fn plan(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
     let (offsets, regions) =
         if aligned <= capacity { place_apart(&graph.external) } else { place_shared(&graph.external, capacity) };
     let packed_bytes = packed_bytes(graph, &offsets);
+    let arranged = arranged(&graph.external, &offsets);
     if let Some(model_graph) = &mut graph.model.graph {
         for (weight, offset) in graph.external.iter().zip(offsets) {
             let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
@@ -79,6 +90,7 @@ pub fn plan(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
         nominal_bytes: graph.external.iter().map(ExternalWeight::bytes).sum(),
         packed_bytes,
         regions,
+        arranged,
     }
 }
 
@@ -91,6 +103,18 @@ fn packed_bytes(graph: &BuiltGraph, offsets: &[u64]) -> u64 {
     let packed = placed.filter(|(weight, _)| read.contains(model_graph.initializer[weight.initializer].name()));
     let distinct: HashSet<(&[i64], u64)> = packed.map(|(weight, offset)| (&weight.dims[..], *offset)).collect();
     distinct.into_iter().map(|(dims, _)| dims.iter().product::<i64>().unsigned_abs() * 4).sum()
+}
+
+/// The arranged values of weights that lie at `offsets`.
+fn arranged(weights: &[ExternalWeight], offsets: &[u64]) -> Vec<ArrangedRun> {
+    let all = weights.iter().zip(offsets).flat_map(|(weight, offset)| {
+        weight.arranged.iter().map(move |run| ArrangedRun {
+            start: offset + run.start.unsigned_abs() * 4,
+            bytes: run.count.unsigned_abs() * 4,
+            value: run.value,
+        })
+    });
+    all.collect()
 }
 
 /// One after the other, each in a region of its own scale.
@@ -109,6 +133,7 @@ fn place_apart(weights: &[ExternalWeight]) -> (Vec<u64>, Vec<Region>) {
 /// A few offsets for each shape, spread over an arena of `capacity` bytes (more, when one weight alone is larger).
 /// Weights overlap, so one scale serves all: the smallest, with which no product grows.
 fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Region>) {
+    assert!(weights.iter().all(|weight| weight.arranged.is_empty()), "arranged weights share no bytes");
     let largest = weights.iter().map(ExternalWeight::bytes).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
     let end = capacity.max(largest);
     let mut used: BTreeMap<&[i64], u64> = BTreeMap::new();
@@ -148,6 +173,7 @@ pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
         }
         work();
     });
+    arrange(Arc::get_mut(&mut arena).expect("the arena still has no other owner"), &plan.arranged);
     arena
 }
 
@@ -155,6 +181,17 @@ pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
 const FILLING_THREADS: usize = 4;
 /// Longest stretch that one thread fills at a time, in bytes.
 const PIECE_BYTES: usize = 32 << 20;
+
+/// Writes the values that are not drawn.
+fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
+    let place = |byte: u64| usize::try_from(byte).expect("a weight lies in the arena");
+    for run in runs {
+        for bytes in arena[place(run.start)..place(run.start + run.bytes)].chunks_exact_mut(4) {
+            bytes.copy_from_slice(&run.value.to_le_bytes());
+        }
+    }
+}
+
 /// Numbers of a piece that are drawn, in bytes; the rest are copies of stretches of them.
 const DRAWN_BYTES: usize = 256 << 10;
 
@@ -222,7 +259,7 @@ fn ask_for_huge_pages(_: &mut [u8]) {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::builder::{GraphBuilder, Init};
+    use crate::onnx::builder::{GraphBuilder, Init, Run};
     use crate::onnx::proto::tensor_proto::DataType;
 
     fn graph(shapes: &[&[i64]]) -> BuiltGraph {
@@ -284,6 +321,22 @@ mod tests {
         assert_eq!(apart.resident_bytes(true), apart.arena_bytes + 40 * product);
         let shared = plan(&mut graph, 1 << 20);
         assert_eq!(shared.resident_bytes(true), (1 << 20) + 8 * product);
+    }
+
+    #[test]
+    fn arranged_values_stand_among_drawn_ones() {
+        let mut b = GraphBuilder::new("test");
+        b.parameter("before", &[100, 99], Init::FanIn(99));
+        let runs = vec![Run { start: 100, count: 50, value: 0.0 }, Run { start: 110, count: 1, value: 7.5 }];
+        b.arranged_parameter("w", &[64, 128], Init::FanIn(128), runs);
+        let mut graph = b.finish();
+        let plan = plan(&mut graph, CAPACITY);
+        let (offset, length) = places(&graph)[1];
+        let bytes = &fill(&plan)[usize::try_from(offset).unwrap()..][..usize::try_from(length).unwrap()];
+        let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert!(values[100..110].iter().chain(&values[111..150]).all(|value| *value == 0.0));
+        assert_eq!(values[110].to_bits(), 7.5_f32.to_bits());
+        assert!(values[..100].iter().chain(&values[150..]).all(|value| value.is_normal()));
     }
 
     #[test]
