@@ -1,20 +1,20 @@
 //! What built graphs compute on ONNX Runtime.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nongemm::zoo;
 use nongemm::zoo::weights::{self, WeightsPlan};
 use ort::session::builder::GraphOptimizationLevel;
-use prost::Message;
 
-use super::reference::{build, tensors};
+use super::reference::{build, fits, tensors};
 use super::runtime::{only_session, run};
 
 /// A model, a batch, and a sequence length or an image size; what is `None` is the default.
 type Case = (&'static str, u32, Option<u32>, Option<(u32, u32)>);
 
 /// Shapes that each take a second or so: every model, batches, second lengths and sizes.
-const CASES: [Case; 29] = [
+const CASES: &[Case] = &[
     ("bert-base", 1, None, None),
     ("bert-base", 2, Some(33), None),
     ("gpt2", 1, None, None),
@@ -44,20 +44,22 @@ const CASES: [Case; 29] = [
     ("resnet-50", 2, None, Some((97, 64))),
     ("detr-resnet-50", 1, None, Some((128, 96))),
     ("detr-resnet-50", 2, None, Some((97, 160))),
+    ("maskformer-swin-base", 1, None, Some((96, 64))),
+    ("maskformer-swin-base", 2, None, Some((36, 100))),
+    ("maskformer-swin-small", 2, None, Some((64, 52))),
 ];
 
-#[test]
-fn building_twice_gives_the_same_bytes() {
-    for model in zoo::models() {
-        let bytes = || build(model.name, 2, None, None).model.encode_to_vec();
-        assert_eq!(bytes(), bytes(), "{}", model.name);
-    }
-}
-
+/// What the cases must cover: each model; of each family (the name up to the first dash) a batch of 2 or more and two
+/// sequence lengths or image sizes.
 #[test]
 fn every_model_is_run() {
+    let family = |name: &'static str| name.split('-').next().unwrap();
     for model in zoo::models() {
         assert!(CASES.iter().any(|(name, ..)| *name == model.name), "{}", model.name);
+        let cases = || CASES.iter().filter(|(name, ..)| family(name) == family(model.name));
+        assert!(cases().any(|(_, batch, ..)| *batch >= 2), "{}: no batch of 2", family(model.name));
+        let sizes: BTreeSet<_> = cases().map(|(_, _, sequence, image)| (sequence, image)).collect();
+        assert!(sizes.len() >= 2, "{}: {sizes:?}", family(model.name));
     }
 }
 
@@ -66,7 +68,7 @@ fn every_model_is_run() {
 #[test]
 fn outputs_are_sound_at_every_shape_and_level() {
     let mut filled = None;
-    for case in CASES {
+    for &case in CASES {
         check_outputs(case, &mut filled);
     }
 }
@@ -89,8 +91,8 @@ fn check_outputs((name, batch, sequence, image): Case, filled: &mut Option<(Weig
     let declared = tensors(&built.model.graph.as_ref().unwrap().output);
     for (output, (plain, optimized)) in declared.iter().zip(plain.iter().zip(&optimized)) {
         let what = format!("{what} `{}`", output.name);
-        assert_eq!(plain.0, output.shape, "{what}");
-        assert_eq!(optimized.0, output.shape, "{what}");
+        assert!(fits(&plain.0, &output.shape), "{what}: {:?}, declared {:?}", plain.0, output.shape);
+        assert_eq!(plain.0, optimized.0, "{what}");
         let sound = |values: &[f32]| values.iter().all(|value| value.is_normal() || *value == 0.0);
         assert!(sound(&plain.1) && sound(&optimized.1), "{what}: a value is not finite or is denormal");
         let largest = plain.1.iter().fold(0.0_f32, |most, value| most.max(value.abs()));

@@ -92,6 +92,11 @@ pub fn run(
     let inputs = inputs(model);
     let outputs = session.run(inputs).unwrap();
     let values = outputs.iter().map(|(_, value)| {
+        // Labels are whole numbers.
+        if let Ok((shape, values)) = value.try_extract_tensor::<i64>() {
+            #[allow(clippy::cast_precision_loss)]
+            return (shape.to_vec(), values.iter().map(|&value| value as f32).collect());
+        }
         let (shape, values) = value.try_extract_tensor::<f32>().unwrap();
         (shape.to_vec(), values.to_vec())
     });
