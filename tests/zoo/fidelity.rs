@@ -34,7 +34,8 @@ fn inputs_and_outputs_are_the_references() {
         assert_eq!(inputs[..reference.inputs.len()], reference.inputs, "{name}");
         // Where the exporter was given no name for an output it made one up (`cat_24`); those are not compared.
         let outputs = tensors(&graph.output);
-        let alike = |(ours, theirs): (&Tensors, &Tensors)| ours.dtype == theirs.dtype && fits(&ours.shape, &theirs.shape);
+        let alike =
+            |(ours, theirs): (&Tensors, &Tensors)| ours.dtype == theirs.dtype && fits(&ours.shape, &theirs.shape);
         assert!(outputs.iter().zip(&reference.outputs).all(alike), "{name}: {outputs:?}");
         assert!(outputs.len() >= reference.outputs.len(), "{name}");
         if !name.ends_with("-decode") {
@@ -63,7 +64,8 @@ fn operators_are_the_references_but_for_the_accepted() {
 #[test]
 fn optimized_operators_are_the_references_but_for_the_accepted() {
     for entry in ENTRIES.iter().filter(|entry| entry.style == Style::NodeForNode) {
-        let (mut ours, mut reference) = (optimized_operators(entry), reference(entry.key).operators_after_onnxruntime_all);
+        let (mut ours, mut reference) =
+            (optimized_operators(entry), reference(entry.key).operators_after_onnxruntime_all);
         let total: i64 = reference.values().sum();
         // The reference comes from a machine with blocked convolutions, which ONNX Runtime has on x86-64 with AVX.
         if !ours.keys().any(|operator| operator.starts_with("com.microsoft.nchwc:")) {
