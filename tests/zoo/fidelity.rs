@@ -38,7 +38,7 @@ fn inputs_and_outputs_are_the_references() {
             |(ours, theirs): (&Tensors, &Tensors)| ours.dtype == theirs.dtype && fits(&ours.shape, &theirs.shape);
         assert!(outputs.iter().zip(&reference.outputs).all(alike), "{name}: {outputs:?}");
         assert!(outputs.len() >= reference.outputs.len(), "{name}");
-        if !name.ends_with("-decode") {
+        if !reference.inputs.is_empty() && !name.ends_with("-decode") {
             assert_eq!((inputs.len(), outputs.len()), (reference.inputs.len(), reference.outputs.len()), "{name}");
         }
     }
