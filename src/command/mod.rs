@@ -13,6 +13,7 @@ mod replay;
 mod results;
 pub mod run;
 mod status;
+pub mod study;
 mod suite;
 
 use std::ffi::OsString;
@@ -170,6 +171,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Explain { what } => explain(terminal, &what),
         Verb::Export(arguments) => export::export(terminal, &arguments),
         Verb::Report(arguments) => replay::report(terminal, &arguments),
+        Verb::Study(arguments) => study::study(terminal, &arguments.study),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
         Verb::Launch { result } => Ok(launch::serve(&result)),
