@@ -265,7 +265,14 @@ pub struct SuiteStudyArgs {
     #[arg(long, short, value_name = "DIR", default_value = "nongemm-study", help_heading = "Output")]
     pub output: PathBuf,
     /// Measure nothing: show these saved reports, all together
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["MeasureArgs", "DimensionArgs"])]
+    // clap leaves the group of a struct that holds another one empty, so the flags of MeasureArgs are named.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all =
+            ["selection", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run"]
+    )]
     pub from: Vec<PathBuf>,
 }
 

@@ -56,7 +56,7 @@ fn columns(study: &Study, varying: Varying) -> Vec<Column> {
     ];
     let mut columns = vec![left("model"), left("input")];
     columns.extend(settings.into_iter().filter(|(varies, _)| *varies).map(|(_, column)| column));
-    columns.extend(["batch", "latency ms", "±", "GEMM %", "non-GEMM %"].map(right));
+    columns.extend(["batch", "latency ms", "±", "peak RSS", "GEMM %", "non-GEMM %"].map(right));
     columns.extend(study.groups.iter().map(|&group| right(&format!("{} %", wording::group(group)))));
     columns.push(left("largest non-GEMM operator"));
     columns
@@ -106,6 +106,7 @@ fn figures(study: &Study, breakdown: &Breakdown) -> Vec<String> {
     let mut cells = vec![
         format!("{}{doubt}", words::milliseconds(breakdown.latency_us)),
         number::spread(breakdown.latency_spread),
+        breakdown.peak_rss_bytes.map_or_else(String::new, number::bytes),
         words::points(breakdown.gemm),
         words::points(breakdown.non_gemm),
     ];
