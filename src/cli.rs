@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::scenario::{ImageSize, Optimization, Precision, Provider};
+use crate::scenario::{ImageSize, Optimization, Precision, Provider, Weights};
+use crate::zoo::Tier;
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
 #[derive(Debug, Parser)]
@@ -104,6 +105,8 @@ pub enum Verb {
     },
     /// Write a model as a standalone .onnx file, or a trace of one of its runs
     Export(ExportArgs),
+    /// Write a model of yours without its weights, to be committed and measured with made-up ones
+    Strip(StripArgs),
     /// Show a saved report again
     Report(ReportArgs),
     /// Measure what a paper published, and write it as a table and a chart
@@ -129,6 +132,9 @@ pub enum Verb {
 pub struct MeasureArgs {
     /// Scenarios by glob over id or model name (`bert*`, `*-t1`), or paths of .onnx files [default: the suite]
     pub selection: Vec<String>,
+    /// Which scenarios there are to select from.
+    #[command(flatten)]
+    pub suite: SuiteArgs,
     /// Dimensions of the scenarios.
     #[command(flatten)]
     pub dimensions: DimensionArgs,
@@ -150,6 +156,15 @@ pub struct MeasureArgs {
     /// Show the plan, measure nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Which scenarios there are to select from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Suite")]
+pub struct SuiteArgs {
+    /// Built-in models of this tier in place of those the configuration names; its files stay
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<Tier>,
 }
 
 /// A flag for each dimension of a scenario; lists make a matrix.
@@ -180,6 +195,9 @@ pub struct DimensionArgs {
     /// Batch sizes of the verb's own, for models that have the dimension and of which nobody says any. No flag.
     #[arg(skip)]
     pub usual_batch: Vec<u32>,
+    /// Where the weights of .onnx files come from [default: stored; synthetic for what `strip` wrote]
+    #[arg(long, value_name = "WHERE")]
+    pub weights: Option<Weights>,
 }
 
 /// Which results to accept.
@@ -196,6 +214,9 @@ pub struct ListArgs {
     pub what: Listing,
     /// Scenarios by glob; for `scenarios`
     pub selection: Vec<String>,
+    /// Which scenarios there are to select from; for `scenarios`.
+    #[command(flatten)]
+    pub suite: SuiteArgs,
     /// Dimensions of the scenarios; for `scenarios`.
     #[command(flatten)]
     pub dimensions: DimensionArgs,
@@ -228,6 +249,19 @@ pub struct ExportArgs {
     /// Run it and write a trace of one profiled run, for Perfetto or chrome://tracing
     #[arg(long)]
     pub profile: bool,
+}
+
+/// What to strip.
+#[derive(Debug, Clone, Args)]
+pub struct StripArgs {
+    /// An .onnx file
+    pub model: PathBuf,
+    /// File to write [default: MODEL.graph.onnx in the current folder]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Leave the name and version of the program that wrote the model
+    #[arg(long)]
+    pub keep_producer: bool,
 }
 
 /// Which saved report to show, and how.
@@ -271,7 +305,7 @@ pub struct SuiteStudyArgs {
         value_name = "FILE",
         num_args = 1..,
         conflicts_with_all =
-            ["selection", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run"]
+            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run"]
     )]
     pub from: Vec<PathBuf>,
 }
@@ -311,7 +345,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "export", "study"] {
+        for verb in ["check", "export", "strip", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());
@@ -341,10 +375,17 @@ mod tests {
             panic!()
         };
         assert_eq!((suite.from.len(), suite.output), (2, PathBuf::from("out")));
-        for measuring in ["bert-base", "--batch 1", "--launches 2"] {
+        for measuring in ["bert-base", "--tier full", "--batch 1", "--launches 2"] {
             let line = format!("x study suite {measuring} --from a.json");
             assert_eq!(parse(&line).unwrap_err().exit_code(), 2, "{line}");
         }
+    }
+
+    #[test]
+    fn a_tier_is_one_of_three() {
+        let Verb::Check(check) = parse("x check --tier standard").unwrap().verb else { panic!() };
+        assert_eq!(check.suite.tier, Some(Tier::Standard));
+        assert_eq!(parse("x check --tier all").unwrap_err().exit_code(), 2);
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn on_standard_output_is_the_study_where_json_is_asked_for() {
     let project = Project::new("[suite]\nmodels = [\"broken.onnx\"]\n");
     project.write("broken.onnx", b"garbage");
     let outcome = project.run(&["study", "suite", "--message-format", "json"]);
-    outcome.expect(4, &[]);
+    outcome.expect(101, &[]);
     let study: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!((&study["study"], &study["rows"][0]["result"]["state"]), (&"suite".into(), &"failed".into()));
     assert_eq!(outcome.stdout, fs::read_to_string(project.path().join("nongemm-study/suite.json")).unwrap());

@@ -29,7 +29,7 @@ fn measure(terminal: &mut Terminal, arguments: &SuiteStudyArgs) -> anyhow::Resul
     let mut measuring = arguments.measure.clone();
     measuring.dimensions.usual_batch = BATCH.to_vec();
     if measuring.dry_run {
-        return super::show_plan(terminal, &measuring.selection, &measuring.dimensions);
+        return super::show_plan(terminal, &measuring.selection, &measuring.suite, &measuring.dimensions);
     }
     let session = Session::open(terminal, &measuring)?;
     session.results.clear()?;

@@ -5,7 +5,7 @@ use crate::onnx::builder::{ConvSpec, GemmSpec, GraphBuilder, Init, Value};
 /// Biases: small, around zero.
 pub const BIAS: Init = Init::Around { centre: 0.0, half_width: 0.02 };
 /// Gains of normalizations: near one.
-const GAIN: Init = Init::Around { centre: 1.0, half_width: 0.1 };
+pub const GAIN: Init = Init::Around { centre: 1.0, half_width: 0.1 };
 /// Learned embeddings and positions.
 pub const EMBEDDING: Init = Init::Around { centre: 0.0, half_width: 0.05 };
 

@@ -1,9 +1,9 @@
 //! The table of built-in models: one row each, families together, in the order that people see.
 
-use super::{Architecture, Tier, ZooModel, bert, gpt2, segformer, swin, vit};
+use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, maskformer, resnet, segformer, swin, vit};
 
 /// All rows.
-pub(super) static MODELS: [ZooModel; 15] = [
+pub(super) static MODELS: [ZooModel; 19] = [
     ZooModel {
         name: "bert-base",
         about: "BERT base uncased with a sequence classification head",
@@ -138,5 +138,41 @@ pub(super) static MODELS: [ZooModel; 15] = [
         default_image: Some((512, 512)),
         tier: Some(Tier::Standard),
         architecture: Architecture::Segformer(segformer::B5),
+    },
+    ZooModel {
+        name: "resnet-50",
+        about: "ResNet-50, ImageNet classification",
+        parameters: 25_557_032,
+        default_sequence: None,
+        default_image: Some((224, 224)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Resnet(resnet::R50),
+    },
+    ZooModel {
+        name: "detr-resnet-50",
+        about: "DETR with ResNet-50, detection of the 91 classes of COCO in 100 queries",
+        parameters: 41_524_768,
+        default_sequence: None,
+        default_image: Some((800, 1066)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Detr(detr::R50),
+    },
+    ZooModel {
+        name: "maskformer-swin-base",
+        about: "MaskFormer with Swin-B, panoptic segmentation of the 133 classes of COCO in 100 queries",
+        parameters: 101_827_070,
+        default_sequence: None,
+        default_image: Some((800, 1088)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Maskformer(maskformer::SWIN_BASE),
+    },
+    ZooModel {
+        name: "maskformer-swin-small",
+        about: "MaskFormer with Swin-S",
+        parameters: 63_072_080,
+        default_sequence: None,
+        default_image: Some((800, 1088)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Maskformer(maskformer::SWIN_SMALL),
     },
 ];

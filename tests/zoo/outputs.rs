@@ -11,7 +11,7 @@ use super::runtime::{only_session, run};
 type Case = (&'static str, u32, Option<u32>, Option<(u32, u32)>);
 
 /// Shapes that each take a second or so: every model, batches, second lengths and sizes.
-const CASES: [Case; 21] = [
+const CASES: [Case; 25] = [
     ("bert-base", 1, None, None),
     ("bert-base", 2, Some(33), None),
     ("gpt2", 1, None, None),
@@ -33,6 +33,10 @@ const CASES: [Case; 21] = [
     ("segformer-b0", 1, None, None),
     ("segformer-b0", 2, None, Some((64, 128))),
     ("segformer-b5", 2, None, Some((64, 96))),
+    ("resnet-50", 1, None, None),
+    ("resnet-50", 2, None, Some((97, 64))),
+    ("detr-resnet-50", 1, None, Some((128, 96))),
+    ("detr-resnet-50", 2, None, Some((97, 160))),
 ];
 
 #[test]

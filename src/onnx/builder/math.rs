@@ -184,7 +184,7 @@ impl GraphBuilder {
 ///
 /// # Panics
 /// When they do not broadcast.
-fn broadcast(a: &[i64], b: &[i64]) -> Vec<i64> {
+pub(super) fn broadcast(a: &[i64], b: &[i64]) -> Vec<i64> {
     let rank = a.len().max(b.len());
     let size = |dims: &[i64], axis: usize| (axis + dims.len()).checked_sub(rank).map_or(1, |index| dims[index]);
     (0..rank)

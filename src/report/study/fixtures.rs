@@ -198,6 +198,7 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
         operators,
         warnings: if model == "segformer-b5" { vec![LaunchWarning::Contended { ratio: 1.62 }] } else { Vec::new() },
         unsteady: Vec::new(),
+        synthetic_weights: true,
     }
 }
 
