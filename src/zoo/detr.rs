@@ -95,7 +95,7 @@ fn positions(b: &mut GraphBuilder, seen: &Value) -> Value {
 }
 
 /// The same encoding where all of the image is seen, (batch, width, rows, columns): the exporter has computed the angles
-/// already, and slowed them too where that was small enough.
+/// already, and slowed them too where that was small enough. (Of fewer than 65 positions it would compute the waves too.)
 pub fn positions_of_whole_image(b: &mut GraphBuilder, batch: i64, [rows, columns]: [i64; 2]) -> Value {
     let channels = WIDTH / 2;
     let slowed = batch * rows * columns * channels <= FOLDED_ELEMENTS;

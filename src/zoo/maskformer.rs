@@ -57,3 +57,63 @@ fn queries(b: &mut GraphBuilder, features: &Value) -> Value {
     let positions = detr::image_to_tokens(b, &positions);
     b.scope("decoder", |b| transformer::decoder(b, &queries, &tokens, &positions, None))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Multiply-accumulates from the architecture alone, for one image: no reference has them.
+    fn expected_macs(config: &Config, (height, width): (i64, i64)) -> i64 {
+        let swin = &config.backbone;
+        let (width_of_tokens, queries, feed_forward) = (WIDTH, transformer::QUERIES, 2048);
+        let mut total = 0;
+        let (mut rows, mut columns, mut channels) = (height / 4, width / 4, swin.embedding);
+        let mut stages = Vec::new();
+        total += rows * columns * channels * 3 * 4 * 4;
+        for (stage, depth) in swin.depths.into_iter().enumerate() {
+            if stage > 0 {
+                (rows, columns) = (rows.div_euclid(2) + rows % 2, columns.div_euclid(2) + columns % 2);
+                total += rows * columns * 4 * channels * 2 * channels;
+                channels *= 2;
+            }
+            let tokens = rows * columns;
+            // Attention sees whole windows, what fills them up included: four projections, scores and their use.
+            let in_window = swin.window * swin.window;
+            let windows = (rows + swin.window - 1) / swin.window * ((columns + swin.window - 1) / swin.window);
+            let attention = windows * in_window * channels * (4 * channels + 2 * in_window);
+            let feed_forward = 2 * tokens * channels * 4 * channels;
+            total += depth * (attention + feed_forward);
+            stages.push((tokens, channels));
+        }
+        // The pyramid: 3 x 3 on the deepest, then 1 x 1 and 3 x 3 on each finer one, 3 x 3 for the embeddings.
+        let (finest, (deepest, deepest_channels)) = (stages[0].0, stages[3]);
+        total += deepest * deepest_channels * width_of_tokens * 9;
+        for (tokens, channels) in &stages[..3] {
+            total += tokens * width_of_tokens * (channels + 9 * width_of_tokens);
+        }
+        total += finest * width_of_tokens * 9 * width_of_tokens;
+        // The decoder: six layers of attention among queries, attention to the deepest features, feed-forward.
+        total += deepest * deepest_channels * width_of_tokens;
+        let among = queries * width_of_tokens * (4 * width_of_tokens + 2 * queries);
+        let to_image = 2 * (queries + deepest) * width_of_tokens * width_of_tokens;
+        let to_image = to_image + 2 * queries * deepest * width_of_tokens;
+        total += 6 * (among + to_image + 2 * queries * width_of_tokens * feed_forward);
+        // The heads: classes, three layers for the masks' embeddings, and their products with every pixel's.
+        let heads = config.classes + 3 * width_of_tokens + finest;
+        total + queries * width_of_tokens * heads
+    }
+
+    #[test]
+    fn multiply_accumulates_follow_from_the_architecture() {
+        for (config, image, stated) in [
+            (SWIN_BASE, (800, 1088), 386_215_802_880),
+            (SWIN_SMALL, (800, 1088), 240_031_956_096),
+            (SWIN_SMALL, (100, 36), 0),
+        ] {
+            let macs = build(&config, "test", 1, image).unwrap().macs;
+            assert_eq!(i64::try_from(macs).unwrap(), expected_macs(&config, image), "{image:?}");
+            assert!(stated == 0 || macs == stated, "{macs}");
+            assert_eq!(build(&config, "test", 2, image).unwrap().macs, 2 * macs, "{image:?}");
+        }
+    }
+}

@@ -11,10 +11,14 @@ use crate::zoo::swin::{self, Windows};
 /// The sizes of one member of the family.
 #[derive(Debug)]
 pub struct Config {
-    embedding: i64,
-    depths: [i64; 4],
-    heads: [i64; 4],
-    window: i64,
+    /// Channels of the first stage; each later one has twice as many.
+    pub embedding: i64,
+    /// Blocks in each stage.
+    pub depths: [i64; 4],
+    /// Heads in each stage.
+    pub heads: [i64; 4],
+    /// Side of a window, in patches.
+    pub window: i64,
 }
 
 /// Swin-B on windows of 12 patches.
@@ -64,12 +68,12 @@ fn blocks_of_stage(b: &mut GraphBuilder, x: &Value, size: [i64; 2], config: &Con
     let windows = Windows::always_shifted(x.dim(0), size, config.window);
     let heads = config.heads[stage];
     let mut x = x.clone();
-    let mut masks = mask::Masks::new(windows);
+    let regions = mask::Regions::new(b, &windows);
     for block in 0..config.depths[stage] {
         x = b.scope(&format!("block.{block}"), |b| {
             let normed = blocks::layer_norm(b, "layernorm_before", &x, EPSILON);
-            let masks = (block % 2 == 1).then_some(&mut masks);
-            let attended = b.scope("attention", |b| window_attention(b, &normed, &windows, heads, masks));
+            let regions = (block % 2 == 1).then_some(&regions);
+            let attended = b.scope("attention", |b| window_attention(b, &normed, &windows, heads, regions));
             let x = b.add(&x, &attended);
             let normed = blocks::layer_norm(b, "layernorm_after", &x, EPSILON);
             let fed = blocks::mlp(b, ["intermediate", "output"], &normed, x.dim(-1) * MLP_RATIO);
@@ -79,17 +83,17 @@ fn blocks_of_stage(b: &mut GraphBuilder, x: &Value, size: [i64; 2], config: &Con
     x
 }
 
-/// Attention inside windows of (batch, tokens, channels); with masks, inside shifted ones.
+/// Attention inside windows of (batch, tokens, channels); with regions, inside shifted ones.
 fn window_attention(
     b: &mut GraphBuilder,
     x: &Value,
     windows: &Windows,
     heads: i64,
-    masks: Option<&mut mask::Masks>,
+    regions: Option<&mask::Regions>,
 ) -> Value {
     let (channels, side) = (x.dim(-1), windows.side);
     let ([rows, columns], [height, width], padded) = (windows.counts(), windows.size, windows.padded);
-    let shifted = masks.is_some();
+    let shifted = regions.is_some();
     let image = b.view(x, &[windows.batch, height, width, channels]);
     let mut image = b.pad_end(&image, &[0, padded[0] - height, padded[1] - width, 0]);
     if shifted {
@@ -98,10 +102,15 @@ fn window_attention(
     let parts = b.view(&image, &[windows.batch, rows, side, columns, side, channels]);
     let parts = b.transpose(&parts, &[0, 1, 3, 2, 4, 5]);
     let parts = b.reshape(&parts, &[windows.batch * windows.count(), windows.tokens(), channels]);
-    let mask = masks.map(|masks| masks.next(b));
+    let mask = regions.map(|regions| mask::build(b, windows, regions));
     let parts = attend(b, &parts, windows, heads, mask.as_ref());
     let parts = b.reshape(&parts, &[windows.batch, rows, columns, side, side, channels]);
     let parts = b.transpose(&parts, &[0, 1, 3, 2, 4, 5]);
+    let flat = [windows.batch, height * width, channels];
+    if !shifted && padded == windows.size {
+        // The exporter has merged the two views that are next to each other here.
+        return b.reshape(&parts, &flat);
+    }
     let mut image = b.view(&parts, &[-1, padded[0], padded[1], channels]);
     if shifted {
         image = swin::roll(b, &image, [padded[0] - windows.shift[0], padded[1] - windows.shift[1]]);
@@ -111,7 +120,7 @@ fn window_attention(
             image = b.slice_by(&image, axis, 0, size, 1);
         }
     }
-    b.view(&image, &[windows.batch, height * width, channels])
+    b.view(&image, &flat)
 }
 
 /// Self-attention of (windows, tokens, channels) with a bias by relative position.

@@ -1,5 +1,5 @@
-//! The masks of shifted windows. What the exporter computes of them at export time depends on their size; what is left
-//! is in the graph, and once for each block where it starts from constants.
+//! The masks of shifted windows. How much of them the exporter computes at export time depends on their size; the rest
+//! is in the graph, once for each block.
 
 use crate::onnx::builder::{GraphBuilder, Value};
 use crate::zoo::swin::Windows;
@@ -12,64 +12,53 @@ const HIDDEN: f32 = -100.0;
 /// The largest constant that the exporter makes itself, in elements.
 const LARGEST_FOLDED: i64 = 512 * 512;
 
-/// The masks of one stage, block by block.
-pub struct Masks {
-    windows: Windows,
-    /// What the blocks share.
-    shared: Option<Shared>,
-}
-
-/// The numbers of the regions of two tokens, one less the other, as far as they are the same node for all blocks.
-enum Shared {
-    /// The operands of the subtraction.
-    Operands(Value, Value),
-    /// Their difference.
+/// The numbers of the regions that the shift makes neighbours of, as far as they are constants of the graph.
+pub enum Regions {
+    /// Not at all: each mask paints them.
+    Painted,
+    /// (windows, 1, tokens) and (windows, tokens, 1).
+    Numbers(Value, Value),
+    /// One less the other, (windows, tokens, tokens).
     Differences(Value),
-    /// The mask.
-    Mask(Value),
 }
 
-impl Masks {
-    /// The masks of a stage with these windows.
-    pub fn new(windows: Windows) -> Self {
-        Masks { windows, shared: None }
-    }
-
-    /// (windows, tokens, tokens) of the next shifted block: zero where both tokens belong to one region, else
-    /// [`HIDDEN`].
-    pub fn next(&mut self, b: &mut GraphBuilder) -> Value {
-        let shared = self.shared.get_or_insert_with(|| start(b, &self.windows));
-        match shared {
-            Shared::Operands(across, down) => {
-                let differences = b.sub(across, down);
-                hide(b, &differences)
-            }
-            Shared::Differences(differences) => hide(b, differences),
-            Shared::Mask(mask) => mask.clone(),
+impl Regions {
+    /// The regions of one stage.
+    pub fn new(b: &mut GraphBuilder, windows: &Windows) -> Self {
+        let (count, tokens) = (windows.count(), windows.tokens());
+        if count * tokens > FOLDED_ELEMENTS {
+            return Regions::Painted;
         }
+        let numbers = region_numbers(windows);
+        if count * tokens * tokens > LARGEST_FOLDED {
+            return Regions::Numbers(b.float(&[count, 1, tokens], &numbers), b.float(&[count, tokens, 1], &numbers));
+        }
+        let side = usize::try_from(tokens).expect("a window fits memory");
+        let differences: Vec<f32> = numbers
+            .chunks_exact(side)
+            .flat_map(|window| window.iter().flat_map(move |down| window.iter().map(move |across| across - down)))
+            .collect();
+        Regions::Differences(b.float(&[count, tokens, tokens], &differences))
     }
 }
 
-/// What the exporter has of the masks before the first block that needs one.
-fn start(b: &mut GraphBuilder, windows: &Windows) -> Shared {
-    let (count, tokens) = (windows.count(), windows.tokens());
-    if count * tokens > FOLDED_ELEMENTS {
-        let numbers = paint(b, windows);
-        let across = b.unsqueeze(&numbers, &[1]);
-        let down = b.unsqueeze(&numbers, &[2]);
-        let differences = b.sub(&across, &down);
-        return Shared::Mask(hide(b, &differences));
-    }
-    let numbers = region_numbers(windows);
-    if count * tokens * tokens > LARGEST_FOLDED {
-        return Shared::Operands(b.float(&[count, 1, tokens], &numbers), b.float(&[count, tokens, 1], &numbers));
-    }
-    let side = usize::try_from(tokens).expect("a window fits memory");
-    let differences: Vec<f32> = numbers
-        .chunks_exact(side)
-        .flat_map(|window| window.iter().flat_map(move |down| window.iter().map(move |across| across - down)))
-        .collect();
-    Shared::Differences(b.float(&[count, tokens, tokens], &differences))
+/// (windows, tokens, tokens) for one shifted block: zero where both tokens belong to one region, else [`HIDDEN`].
+pub fn build(b: &mut GraphBuilder, windows: &Windows, regions: &Regions) -> Value {
+    let differences = match regions {
+        Regions::Painted => {
+            let numbers = paint(b, windows);
+            let across = b.unsqueeze(&numbers, &[1]);
+            let down = b.unsqueeze(&numbers, &[2]);
+            b.sub(&across, &down)
+        }
+        Regions::Numbers(across, down) => b.sub(across, down),
+        Regions::Differences(differences) => differences.clone(),
+    };
+    let (zero, hidden) = (b.scalar(0.0), b.scalar(HIDDEN));
+    let same = b.equal(&differences, &zero);
+    let other = b.not(&same);
+    let mask = b.select(&other, &hidden, &differences);
+    b.select(&same, &zero, &mask)
 }
 
 /// The number of the region of each token, (windows, tokens), painted region by region in the graph, with the exporter's
@@ -100,15 +89,6 @@ fn paint(b: &mut GraphBuilder, windows: &Windows) -> Value {
     let parts = b.view(&canvas, &[1, rows, side, columns, side, 1]);
     let parts = b.transpose(&parts, &[0, 1, 3, 2, 4, 5]);
     b.reshape(&parts, &[windows.count(), windows.tokens()])
-}
-
-/// The mask from the differences of regions' numbers.
-fn hide(b: &mut GraphBuilder, differences: &Value) -> Value {
-    let (zero, hidden) = (b.scalar(0.0), b.scalar(HIDDEN));
-    let same = b.equal(differences, &zero);
-    let other = b.not(&same);
-    let mask = b.select(&other, &hidden, differences);
-    b.select(&same, &zero, &mask)
 }
 
 /// The number of the region of each token, window by window.
