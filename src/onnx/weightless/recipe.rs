@@ -200,7 +200,7 @@ fn zero_point(found: &[Use<'_>]) -> Option<i32> {
 /// Wide integers: biases of quantized products, or numbers of elements, of which 0 is always one.
 fn whole(data_type: DataType, found: &[Use<'_>]) -> Result<Values, String> {
     let quantized = found.iter().any(|it| matches!(it.slot, Slot::Offset | Slot::Quantized));
-    let passes = |it: &&Use<'_>| it.slot != Slot::Data || !moves(it.node.op_type());
+    let passes = |it: &&Use<'_>| it.slot != Slot::Data || it.input > 0 || !moves(it.node.op_type());
     let real: Vec<Use<'_>> = found.iter().filter(passes).copied().collect();
     if data_type == DataType::Int32 && quantized {
         return Ok(Values::Integers { bits: 32, low: -1023, high: 1023 });
