@@ -8,6 +8,7 @@ mod control;
 mod detection;
 mod layout;
 mod math;
+mod unary;
 mod vision;
 
 use std::collections::HashMap;

@@ -32,6 +32,17 @@ fn shapes_follow_the_operators() {
 }
 
 #[test]
+fn functions_of_one_operand_keep_its_shape_and_type() {
+    let mut b = GraphBuilder::new("test");
+    let x = input(&mut b, &[2, 3]);
+    let values = [b.neg(&x), b.sqrt(&x), b.reciprocal(&x), b.sigmoid(&x), b.cos(&x), b.sin(&x)];
+    assert!(values.iter().all(|value| value.dims() == x.dims() && value.dtype() == x.dtype()));
+    let graph = b.finish().model.graph.unwrap();
+    let operators: Vec<&str> = graph.node.iter().map(|node| node.op_type()).collect();
+    assert_eq!(operators, ["Neg", "Sqrt", "Reciprocal", "Sigmoid", "Cos", "Sin"]);
+}
+
+#[test]
 fn parameters_and_products_are_counted() {
     let mut b = GraphBuilder::new("test");
     let x = input(&mut b, &[2, 4, 9, 9]);
