@@ -157,7 +157,6 @@ fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepar
             sha256,
             nodes: NodeIndex::of(&model),
             external: vec![arena],
-            repeats: false,
             feeds: feeds(job, &model, &path.display().to_string())?,
             synthetic_weights: true,
             model,
