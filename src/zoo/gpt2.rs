@@ -4,6 +4,7 @@ use crate::onnx::builder::{BuiltGraph, GemmSpec, GraphBuilder, Value};
 use crate::onnx::proto::tensor_proto::DataType;
 
 use super::blocks::{self, EMBEDDING, Mask};
+use super::decoder::{self, Phase, Prompt, Tokens};
 
 /// The sizes of one member of the family.
 #[derive(Debug)]
@@ -15,15 +16,6 @@ pub struct Config {
     positions: i64,
 }
 
-/// Which half of text generation a graph runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// All tokens of a prompt at once, no cache.
-    Prefill,
-    /// One new token; keys and values of the earlier ones come in and go out.
-    Decode,
-}
-
 /// GPT-2 small.
 pub const SMALL: Config = Config { layers: 12, hidden: 768, heads: 12, vocabulary: 50_257, positions: 1024 };
 /// GPT-2 large.
@@ -33,31 +25,20 @@ pub const XL: Config = Config { layers: 48, hidden: 1600, heads: 25, ..SMALL };
 
 const EPSILON: f32 = 1e-5;
 
-/// How many tokens a graph sees.
-#[derive(Clone, Copy)]
-struct Tokens {
-    batch: i64,
-    /// Tokens computed.
-    new: i64,
-    /// Tokens attended to.
-    all: i64,
-}
-
 /// Builds the graph, or says what is wrong with the shape.
 pub fn build(config: &Config, phase: Phase, name: &str, batch: i64, sequence: i64) -> Result<BuiltGraph, String> {
-    let tokens = match phase {
-        Phase::Prefill => Tokens { batch, new: sequence, all: sequence },
-        Phase::Decode => Tokens { batch, new: 1, all: sequence + 1 },
-    };
-    super::check_sequence(sequence, config.positions - (tokens.all - sequence))?;
+    let tokens = Tokens::new(phase, batch, sequence);
+    decoder::check_length(phase, sequence, config.positions)?;
     let mut b = GraphBuilder::new(name);
-    let ids = b.input("input_ids", DataType::Int64, &[batch, tokens.new]);
-    let mask = b.input("attention_mask", DataType::Int64, &[batch, tokens.all]);
-    let positions = b.input("position_ids", DataType::Int64, &[batch, tokens.new]);
-    let past = past_inputs(&mut b, config, phase, batch, sequence);
+    let prompt = Prompt::inputs(&mut b, tokens);
+    let past = decoder::past_inputs(&mut b, config.layers, tokens, config.heads, config.hidden / config.heads);
     let words = b.parameter("wte", &[config.vocabulary, config.hidden], EMBEDDING);
-    let mut x = embeddings(&mut b, config, &words, &ids, &positions);
-    let mask = b.scope("mask", |b| mask_bias(b, phase, &mask, tokens));
+    let mut x = embeddings(&mut b, config, &words, &prompt);
+    let mask = b.scope("mask", |b| {
+        let mask = b.view(&prompt.mask, &[batch, -1]);
+        let kept = b.cast(&mask, DataType::Bool);
+        decoder::mask_bias(b, &kept, tokens)
+    });
     let mut present = Vec::new();
     for layer in 0..config.layers {
         let cache = usize::try_from(layer).ok().and_then(|layer| past.get(layer));
@@ -68,60 +49,19 @@ pub fn build(config: &Config, phase: Phase, name: &str, batch: i64, sequence: i6
     let logits = b.scope("lm_head", |b| head(b, &x, &words));
     b.output("logits", &logits);
     if phase == Phase::Decode {
-        for (layer, [key, value]) in present.iter().enumerate() {
-            b.output(&format!("present.{layer}.key"), key);
-            b.output(&format!("present.{layer}.value"), value);
-        }
+        decoder::present_outputs(&mut b, &present);
     }
     Ok(b.finish())
 }
 
-/// Keys and values of the earlier tokens, a pair a layer; none in a prefill.
-fn past_inputs(b: &mut GraphBuilder, config: &Config, phase: Phase, batch: i64, past: i64) -> Vec<[Value; 2]> {
-    if phase == Phase::Prefill {
-        return Vec::new();
-    }
-    let dims = [batch, config.heads, past, config.hidden / config.heads];
-    (0..config.layers)
-        .map(|layer| {
-            ["key", "value"].map(|kind| b.input(&format!("past_key_values.{layer}.{kind}"), DataType::Float, &dims))
-        })
-        .collect()
-}
-
-fn embeddings(b: &mut GraphBuilder, config: &Config, words: &Value, ids: &Value, positions: &Value) -> Value {
+fn embeddings(b: &mut GraphBuilder, config: &Config, words: &Value, prompt: &Prompt) -> Value {
     b.scope("embeddings", |b| {
         let places = b.parameter("wpe", &[config.positions, config.hidden], EMBEDDING);
-        let ids = b.view(ids, &[-1, ids.dim(1)]);
+        let ids = b.view(&prompt.ids, &[-1, prompt.ids.dim(1)]);
         let word = b.gather(words, &ids, 0);
-        let place = b.gather(&places, positions, 0);
+        let place = b.gather(&places, &prompt.positions, 0);
         b.add(&word, &place)
     })
-}
-
-/// Zero where a token may look (not ahead of itself, not at padding), else the lowest number: (batch, 1, new, all).
-fn mask_bias(b: &mut GraphBuilder, phase: Phase, mask: &Value, tokens: Tokens) -> Value {
-    let Tokens { batch, new, all } = tokens;
-    let mask = b.view(mask, &[batch, -1]);
-    let kept = b.cast(&mask, DataType::Bool);
-    let causal = match phase {
-        Phase::Prefill => {
-            let every = b.bool(&[new, 1], &vec![true; usize::try_from(new).unwrap_or(0)]);
-            let behind: Vec<bool> = (0..new).flat_map(|row| (0..all).map(move |column| column <= row)).collect();
-            let behind = b.bool(&[new, all], &behind);
-            b.and(&every, &behind)
-        }
-        // The newest token is behind none: the exporter has folded its row of the causal mask.
-        Phase::Decode => b.bool(&[1, all], &vec![true; usize::try_from(all).unwrap_or(0)]),
-    };
-    let pairs: Vec<i64> = (0..batch).flat_map(|row| (0..all).flat_map(move |column| [row, column])).collect();
-    let pairs = b.int64(&[batch, all, 2], &pairs);
-    let kept = b.gather_nd(&kept, &pairs);
-    let kept = b.view(&kept, &[batch, 1, all]);
-    let allowed = b.and(&causal, &kept);
-    let allowed = b.unsqueeze(&allowed, &[1]);
-    let (zero, lowest) = (b.scalar(0.0), b.scalar(f32::MIN));
-    b.select(&allowed, &zero, &lowest)
 }
 
 /// One transformer block; also the keys and values to keep.

@@ -6,12 +6,16 @@
 
 mod bert;
 mod blocks;
+mod decoder;
 mod detr;
 mod gpt2;
+mod llama;
 mod maskformer;
+mod mixtral;
 mod rcnn;
 mod registry;
 mod resnet;
+mod rotary;
 mod segformer;
 mod swin;
 mod vit;
@@ -77,7 +81,8 @@ impl fmt::Display for Tier {
 #[derive(Debug)]
 enum Architecture {
     Bert(bert::Config),
-    Gpt2(gpt2::Config, gpt2::Phase),
+    Gpt2(gpt2::Config, decoder::Phase),
+    Llama(llama::Config, decoder::Phase),
     Vit(vit::Config),
     Swin(swin::Config),
     Segformer(segformer::Config),
@@ -182,6 +187,7 @@ impl ZooModel {
         match &self.architecture {
             Architecture::Bert(config) => bert::build(config, self.name, batch, sequence()?),
             Architecture::Gpt2(config, phase) => gpt2::build(config, *phase, self.name, batch, sequence()?),
+            Architecture::Llama(config, phase) => llama::build(config, *phase, self.name, batch, sequence()?),
             Architecture::Vit(config) => vit::build(config, self.name, batch, image()?),
             Architecture::Swin(config) => swin::build(config, self.name, batch, image()?),
             Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
@@ -261,6 +267,9 @@ mod tests {
             (problem("bert-base", 1, None, Some((224, 224))), ["bert-base", "leave the image size out"]),
             (problem("gpt2", 1, Some(1025), None), ["gpt2", "1 to 1024"]),
             (problem("gpt2-decode", 1, Some(1024), None), ["gpt2-decode", "1 to 1023"]),
+            (problem("llama-2-7b", 1, Some(4097), None), ["llama-2-7b", "1 to 4096"]),
+            (problem("llama-3.1-8b", 1, Some(16_385), None), ["llama-3.1-8b", "at most 16384"]),
+            (problem("llama-3.1-8b-decode", 1, Some(131_072), None), ["llama-3.1-8b-decode", "1 to 131071"]),
             (problem("vit-b-16", 1, None, Some((224, 230))), ["224x230", "multiples of 16"]),
             (problem("vit-b-16", 1, Some(16), None), ["vit-b-16", "leave the sequence length out"]),
             (problem("swin-t", 1, None, Some((30, 224))), ["swin-t", "multiples of 4"]),

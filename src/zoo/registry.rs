@@ -1,9 +1,12 @@
 //! The table of built-in models: one row each, families together, in the order that people see.
 
-use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, maskformer, rcnn, resnet, segformer, swin, vit};
+use super::decoder::Phase;
+use super::{
+    Architecture, Tier, ZooModel, bert, detr, gpt2, llama, maskformer, mixtral, rcnn, resnet, segformer, swin, vit,
+};
 
 /// All rows.
-pub(super) static MODELS: [ZooModel; 21] = [
+pub(super) static MODELS: [ZooModel; 27] = [
     ZooModel {
         name: "bert-base",
         about: "BERT base uncased with a sequence classification head",
@@ -20,7 +23,7 @@ pub(super) static MODELS: [ZooModel; 21] = [
         default_sequence: Some(256),
         default_image: None,
         tier: Some(Tier::Quick),
-        architecture: Architecture::Gpt2(gpt2::SMALL, gpt2::Phase::Prefill),
+        architecture: Architecture::Gpt2(gpt2::SMALL, Phase::Prefill),
     },
     ZooModel {
         name: "gpt2-decode",
@@ -29,7 +32,7 @@ pub(super) static MODELS: [ZooModel; 21] = [
         default_sequence: Some(256),
         default_image: None,
         tier: Some(Tier::Quick),
-        architecture: Architecture::Gpt2(gpt2::SMALL, gpt2::Phase::Decode),
+        architecture: Architecture::Gpt2(gpt2::SMALL, Phase::Decode),
     },
     ZooModel {
         name: "gpt2-large",
@@ -38,7 +41,7 @@ pub(super) static MODELS: [ZooModel; 21] = [
         default_sequence: Some(256),
         default_image: None,
         tier: Some(Tier::Full),
-        architecture: Architecture::Gpt2(gpt2::LARGE, gpt2::Phase::Prefill),
+        architecture: Architecture::Gpt2(gpt2::LARGE, Phase::Prefill),
     },
     ZooModel {
         name: "gpt2-large-decode",
@@ -47,7 +50,7 @@ pub(super) static MODELS: [ZooModel; 21] = [
         default_sequence: Some(256),
         default_image: None,
         tier: Some(Tier::Full),
-        architecture: Architecture::Gpt2(gpt2::LARGE, gpt2::Phase::Decode),
+        architecture: Architecture::Gpt2(gpt2::LARGE, Phase::Decode),
     },
     ZooModel {
         name: "gpt2-xl",
@@ -56,7 +59,7 @@ pub(super) static MODELS: [ZooModel; 21] = [
         default_sequence: Some(512),
         default_image: None,
         tier: Some(Tier::Full),
-        architecture: Architecture::Gpt2(gpt2::XL, gpt2::Phase::Prefill),
+        architecture: Architecture::Gpt2(gpt2::XL, Phase::Prefill),
     },
     ZooModel {
         name: "gpt2-xl-decode",
@@ -65,7 +68,61 @@ pub(super) static MODELS: [ZooModel; 21] = [
         default_sequence: Some(512),
         default_image: None,
         tier: Some(Tier::Full),
-        architecture: Architecture::Gpt2(gpt2::XL, gpt2::Phase::Decode),
+        architecture: Architecture::Gpt2(gpt2::XL, Phase::Decode),
+    },
+    ZooModel {
+        name: "llama-2-7b",
+        about: "Llama 2 7B, prefill",
+        parameters: 6_738_415_616,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: Some(Tier::Full),
+        architecture: Architecture::Llama(llama::LLAMA_2_7B, Phase::Prefill),
+    },
+    ZooModel {
+        name: "llama-2-7b-decode",
+        about: "Llama 2 7B, one decode step on a cache of `sequence` tokens",
+        parameters: 6_738_415_616,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: Some(Tier::Full),
+        architecture: Architecture::Llama(llama::LLAMA_2_7B, Phase::Decode),
+    },
+    ZooModel {
+        name: "llama-3.1-8b",
+        about: "Llama 3.1 8B (8 key-value heads), prefill",
+        parameters: 8_030_261_248,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: None,
+        architecture: Architecture::Llama(llama::LLAMA_3_1_8B, Phase::Prefill),
+    },
+    ZooModel {
+        name: "llama-3.1-8b-decode",
+        about: "Llama 3.1 8B (8 key-value heads), one decode step on a cache of `sequence` tokens",
+        parameters: 8_030_261_248,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: None,
+        architecture: Architecture::Llama(llama::LLAMA_3_1_8B, Phase::Decode),
+    },
+    ZooModel {
+        name: "mixtral-8x7b",
+        about: "Mixtral 8x7B, a sparse mixture of experts, prefill",
+        parameters: 46_702_792_704,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: Some(Tier::Full),
+        architecture: Architecture::Llama(mixtral::MIXTRAL_8X7B, Phase::Prefill),
+    },
+    ZooModel {
+        name: "mixtral-8x7b-decode",
+        about: "Mixtral 8x7B, one decode step on a cache of `sequence` tokens",
+        parameters: 46_702_792_704,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: Some(Tier::Full),
+        architecture: Architecture::Llama(mixtral::MIXTRAL_8X7B, Phase::Decode),
     },
     ZooModel {
         name: "vit-b-16",

@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod committed;
 mod fidelity;
+mod macs;
+mod mixtral;
 mod outputs;
 mod reference;
 mod runtime;

@@ -1,13 +1,12 @@
 //! ONNX Runtime as the program itself uses it, and inputs for the built-in models.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nongemm::onnx::proto::ModelProto;
 use nongemm::runtime::{self, LocateOptions};
-use nongemm::zoo::{BuiltModel, weights};
+use nongemm::zoo::BuiltModel;
 use ort::environment::Environment;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
 use prost::Message;
@@ -27,14 +26,20 @@ fn environment() -> &'static Environment {
     runtime::environment().unwrap()
 }
 
-/// A session on the model, at one thread, with the weights used in place; `optimized` is where the graph is written.
+/// A session on the model, with the weights used in place.
 pub fn session(
     model: &BuiltModel,
     arena: &Arc<[u8]>,
     level: GraphOptimizationLevel,
-    optimized: Option<&Path>,
+    prepack: bool,
+    threads: usize,
 ) -> Session {
-    let mut builder = Session::builder(environment())
+    let mut builder = builder(model, arena, level, prepack).with_intra_threads(threads).unwrap();
+    builder.commit_from_memory(&model.model.encode_to_vec()).unwrap()
+}
+
+fn builder(model: &BuiltModel, arena: &Arc<[u8]>, level: GraphOptimizationLevel, prepack: bool) -> SessionBuilder {
+    Session::builder(environment())
         .unwrap()
         .with_intra_threads(1)
         .unwrap()
@@ -42,16 +47,13 @@ pub fn session(
         .unwrap()
         .with_config_entry("session.use_external_initializer_file_buffers_directly", "1")
         .unwrap()
+        .with_prepacking(prepack)
+        .unwrap()
+        // Without prepacking, memory patterns reserve one block of the size of all weights, and do not use it.
+        .with_memory_pattern(prepack)
+        .unwrap()
         .with_external_initializer_file_in_memory(model.weights.file_name, Arc::clone(arena))
-        .unwrap();
-    if let Some(path) = optimized {
-        builder = builder
-            .with_optimized_model_path(path)
-            .unwrap()
-            .with_config_entry("session.optimized_model_external_initializers_file_name", "weights")
-            .unwrap();
-    }
-    builder.commit_from_memory(&model.model.encode_to_vec()).unwrap()
+        .unwrap()
 }
 
 /// The graph after ONNX Runtime's optimizer at level all.
@@ -59,24 +61,56 @@ pub fn optimized(model: &BuiltModel) -> ModelProto {
     let _only = only_session();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("optimized.onnx");
-    let arena = weights::fill(&model.weights);
-    drop(session(model, &arena, GraphOptimizationLevel::All, Some(&path)));
+    // ONNX Runtime writes the optimized graph with all of its weights, of which the largest model has 187 GB. Nobody
+    // reads them.
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/dev/null", folder.path().join("weights")).unwrap();
+    let arena = any_weights(model.weights.arena_bytes);
+    let mut builder = builder(model, &arena, GraphOptimizationLevel::All, false)
+        .with_optimized_model_path(&path)
+        .unwrap()
+        .with_config_entry("session.optimized_model_external_initializers_file_name", "weights")
+        .unwrap();
+    drop(builder.commit_from_memory(&model.model.encode_to_vec()).unwrap());
     ModelProto::decode(std::fs::read(&path).unwrap().as_slice()).unwrap()
 }
 
+/// At least so many bytes of weights, no matter whose: for sessions that run nothing.
+fn any_weights(bytes: u64) -> Arc<[u8]> {
+    static LARGEST: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
+    let bytes = usize::try_from(bytes).unwrap();
+    let mut largest = LARGEST.lock().unwrap();
+    match &*largest {
+        Some(arena) if arena.len() >= bytes => Arc::clone(arena),
+        // Ones: tiny as integers, harmless as numbers.
+        _ => Arc::clone(largest.insert(std::iter::repeat_n(1, bytes).collect())),
+    }
+}
+
 /// Shapes and values of all outputs for inputs that suit the model.
-pub fn run(model: &BuiltModel, arena: &Arc<[u8]>, level: GraphOptimizationLevel) -> Vec<(Vec<i64>, Vec<f32>)> {
-    let mut session = session(model, arena, level, None);
+pub fn run(
+    model: &BuiltModel,
+    arena: &Arc<[u8]>,
+    level: GraphOptimizationLevel,
+    prepack: bool,
+) -> Vec<(Vec<i64>, Vec<f32>)> {
+    let mut session = session(model, arena, level, prepack, 1);
     let inputs = inputs(model);
     let outputs = session.run(inputs).unwrap();
     let values = outputs.iter().map(|(_, value)| {
+        // Labels are whole numbers.
+        if let Ok((shape, values)) = value.try_extract_tensor::<i64>() {
+            #[allow(clippy::cast_precision_loss)]
+            return (shape.to_vec(), values.iter().map(|&value| value as f32).collect());
+        }
         let (shape, values) = value.try_extract_tensor::<f32>().unwrap();
         (shape.to_vec(), values.to_vec())
     });
     values.collect()
 }
 
-fn inputs(model: &BuiltModel) -> Vec<(String, SessionInputValue<'static>)> {
+/// Inputs that suit the model.
+pub fn inputs(model: &BuiltModel) -> Vec<(String, SessionInputValue<'static>)> {
     let mut random = fastrand::Rng::with_seed(1);
     let declared = tensors(&model.model.graph.as_ref().unwrap().input);
     let attended = declared.iter().find(|input| input.name == "attention_mask").map_or(0, |input| input.shape[1]);

@@ -200,18 +200,9 @@ impl GraphBuilder {
         self.unary("Log", x)
     }
 
-    /// Square root.
-    pub fn sqrt(&mut self, x: &Value) -> Value {
-        self.unary("Sqrt", x)
-    }
-
     /// The largest integer that is not above an element.
     pub fn floor(&mut self, x: &Value) -> Value {
         self.unary("Floor", x)
-    }
-
-    fn unary(&mut self, op: &str, x: &Value) -> Value {
-        self.node(op, &[x], x.dtype(), x.dims().to_vec(), vec![])
     }
 }
 

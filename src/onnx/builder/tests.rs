@@ -32,6 +32,17 @@ fn shapes_follow_the_operators() {
 }
 
 #[test]
+fn functions_of_one_operand_keep_its_shape_and_type() {
+    let mut b = GraphBuilder::new("test");
+    let x = input(&mut b, &[2, 3]);
+    let values = [b.neg(&x), b.sqrt(&x), b.reciprocal(&x), b.sigmoid(&x), b.cos(&x), b.sin(&x)];
+    assert!(values.iter().all(|value| value.dims() == x.dims() && value.dtype() == x.dtype()));
+    let graph = b.finish().model.graph.unwrap();
+    let operators: Vec<&str> = graph.node.iter().map(|node| node.op_type()).collect();
+    assert_eq!(operators, ["Neg", "Sqrt", "Reciprocal", "Sigmoid", "Cos", "Sin"]);
+}
+
+#[test]
 fn parameters_and_products_are_counted() {
     let mut b = GraphBuilder::new("test");
     let x = input(&mut b, &[2, 4, 9, 9]);
@@ -83,7 +94,9 @@ fn only_large_parameters_go_outside() {
     b.parameter("small", &[64, 64], Init::FanIn(64));
     b.parameter("large", &[64, 65], Init::FanIn(64));
     b.parameter("gains", &[5000], Init::Around { centre: 1.0, half_width: 0.1 });
+    b.inline_parameter("router", &[4096, 8], Init::FanIn(64));
     let graph = b.finish();
+    assert_eq!(graph.parameters, 64 * 64 + 64 * 65 + 5000 + 4096 * 8);
     assert_eq!(graph.external.len(), 1);
     assert_eq!((graph.external[0].initializer, graph.external[0].bytes()), (1, 64 * 65 * 4));
     let gains = graph.model.graph.unwrap().initializer[2].raw_data.clone().unwrap();

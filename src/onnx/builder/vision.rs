@@ -64,16 +64,6 @@ impl GraphBuilder {
         self.node("CumSum", &[x, &axis], x.dtype(), x.dims().to_vec(), attributes)
     }
 
-    /// Sine.
-    pub fn sin(&mut self, x: &Value) -> Value {
-        self.node("Sin", &[x], x.dtype(), x.dims().to_vec(), vec![])
-    }
-
-    /// Cosine.
-    pub fn cos(&mut self, x: &Value) -> Value {
-        self.node("Cos", &[x], x.dtype(), x.dims().to_vec(), vec![])
-    }
-
     /// Normalization of each channel of each (batch, channels, ...) by its own mean and variance, without gain and bias.
     pub fn instance_normalization(&mut self, x: &Value, epsilon: f32) -> Value {
         let channels = x.dim(1);
@@ -101,11 +91,6 @@ impl GraphBuilder {
         let dims = output.trim().chars().map(|letter| sizes[&letter]).collect();
         self.macs += sizes.values().product::<i64>().unsigned_abs();
         self.node("Einsum", &[a, b], a.dtype(), dims, vec![attr_string("equation", equation)])
-    }
-
-    /// Logistic function.
-    pub fn sigmoid(&mut self, x: &Value) -> Value {
-        self.node("Sigmoid", &[x], x.dtype(), x.dims().to_vec(), vec![])
     }
 }
 
