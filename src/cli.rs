@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::scenario::{ImageSize, Optimization, Precision, Provider};
+use crate::scenario::{ImageSize, Optimization, Precision, Provider, Weights};
+use crate::zoo::Tier;
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
 #[derive(Debug, Parser)]
@@ -104,6 +105,8 @@ pub enum Verb {
     },
     /// Write a model as a standalone .onnx file, or a trace of one of its runs
     Export(ExportArgs),
+    /// Write a model of yours without its weights, to be committed and measured with made-up ones
+    Strip(StripArgs),
     /// Show a saved report again
     Report(ReportArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
@@ -127,6 +130,9 @@ pub enum Verb {
 pub struct MeasureArgs {
     /// Scenarios by glob over id or model name (`bert*`, `*-t1`), or paths of .onnx files [default: the suite]
     pub selection: Vec<String>,
+    /// Which scenarios there are to select from.
+    #[command(flatten)]
+    pub suite: SuiteArgs,
     /// Dimensions of the scenarios.
     #[command(flatten)]
     pub dimensions: DimensionArgs,
@@ -148,6 +154,15 @@ pub struct MeasureArgs {
     /// Show the plan, measure nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Which scenarios there are to select from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Suite")]
+pub struct SuiteArgs {
+    /// Built-in models of this tier in place of those the configuration names; its files stay
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<Tier>,
 }
 
 /// A flag for each dimension of a scenario; lists make a matrix.
@@ -175,6 +190,9 @@ pub struct DimensionArgs {
     /// Intra-operator threads
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: Option<Vec<u32>>,
+    /// Where the weights of .onnx files come from [default: stored; synthetic for what `strip` wrote]
+    #[arg(long, value_name = "WHERE")]
+    pub weights: Option<Weights>,
 }
 
 /// Which results to accept.
@@ -191,6 +209,9 @@ pub struct ListArgs {
     pub what: Listing,
     /// Scenarios by glob; for `scenarios`
     pub selection: Vec<String>,
+    /// Which scenarios there are to select from; for `scenarios`.
+    #[command(flatten)]
+    pub suite: SuiteArgs,
     /// Dimensions of the scenarios; for `scenarios`.
     #[command(flatten)]
     pub dimensions: DimensionArgs,
@@ -223,6 +244,19 @@ pub struct ExportArgs {
     /// Run it and write a trace of one profiled run, for Perfetto or chrome://tracing
     #[arg(long)]
     pub profile: bool,
+}
+
+/// What to strip.
+#[derive(Debug, Clone, Args)]
+pub struct StripArgs {
+    /// An .onnx file
+    pub model: PathBuf,
+    /// File to write [default: MODEL.graph.onnx in the current folder]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Leave the name and version of the program that wrote the model
+    #[arg(long)]
+    pub keep_producer: bool,
 }
 
 /// Which saved report to show, and how.
@@ -270,7 +304,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "export"] {
+        for verb in ["check", "export", "strip"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());
@@ -290,6 +324,13 @@ mod tests {
         let Verb::Run(run) = parse("x run bert* --batch 1,8 --image 224,800x1066").unwrap().verb else { panic!() };
         assert_eq!(run.dimensions.batch, Some(vec![1, 8]));
         assert_eq!(run.dimensions.image.unwrap()[1], ImageSize { height: 800, width: 1066 });
+    }
+
+    #[test]
+    fn a_tier_is_one_of_three() {
+        let Verb::Check(check) = parse("x check --tier standard").unwrap().verb else { panic!() };
+        assert_eq!(check.suite.tier, Some(Tier::Standard));
+        assert_eq!(parse("x check --tier all").unwrap_err().exit_code(), 2);
     }
 
     #[test]

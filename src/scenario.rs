@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use self::expand::{Overrides, PlanError, Planned, expand, idle_budgets};
-pub use crate::config::dimension::{ImageSize, Optimization, Precision, Provider};
+pub use crate::config::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
 
 /// One point of the measured matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

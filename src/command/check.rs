@@ -24,7 +24,7 @@ use super::{Exit, Terminal, outputs};
 /// be written.
 pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
     if arguments.dry_run {
-        return super::show_plan(terminal, &arguments.selection, &arguments.dimensions);
+        return super::show_plan(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
     }
     let session = Session::open(terminal, arguments)?;
     let baselines = load_all(&session)?;

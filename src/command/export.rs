@@ -8,12 +8,12 @@ use anyhow::bail;
 
 use crate::cli::{ExportArgs, MeasureArgs};
 use crate::config::Config;
-use crate::measure::build_shape;
 use crate::measure::result::TimelineEvent;
+use crate::measure::{self, build_shape};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::{external, file, offload};
 use crate::report::render::{self, trace::TraceEvent};
-use crate::scenario::{ModelRef, Planned, Scenario};
+use crate::scenario::{ModelRef, Planned};
 use crate::taxonomy;
 use crate::zoo::{self, weights};
 
@@ -50,7 +50,7 @@ pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result
         return trace(terminal, config, one, &output);
     }
     let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.onnx")));
-    write_model(&one.scenario, &output)?;
+    write_model(one, &output)?;
     terminal.status.say("Exported", &one.id.0);
     writeln!(terminal.out, "{}", output.display())?;
     Ok(Exit::Pass)
@@ -83,10 +83,10 @@ fn trace_event(event: &TimelineEvent) -> TraceEvent {
     }
 }
 
-fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
-    match &scenario.model {
+fn write_model(one: &Planned, output: &Path) -> anyhow::Result<()> {
+    match &one.scenario.model {
         ModelRef::Zoo { name } => {
-            let built = zoo::build(name, &build_shape(scenario))?;
+            let built = zoo::build(name, &build_shape(&one.scenario))?;
             let nominal = built.weights.nominal_bytes;
             let arena = weights::fill(&built.weights);
             let places = BTreeMap::from([(built.weights.file_name.to_owned(), &arena[..])]);
@@ -97,6 +97,10 @@ fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
                 bail!("{} is the model itself; name another file with `--output`", output.display());
             }
             let model = file::read(path)?;
+            if let Some(made) = measure::synthesize(&model, path, one.weights)? {
+                let places = BTreeMap::from([(made.arena.location, &made.arena.bytes[..])]);
+                return write(made.model, output, made.nominal_bytes, external::Source::Memory(&places));
+            }
             let beside: u64 = external::check(&model, path)?.iter().filter_map(|tensor| tensor.length).sum();
             write(model, output, beside, external::Source::Beside(path))
         }
@@ -114,6 +118,6 @@ fn write(mut model: ModelProto, output: &Path, weights: u64, source: external::S
     Ok(())
 }
 
-fn is_same_file(a: &Path, b: &Path) -> bool {
+pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

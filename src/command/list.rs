@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::config::{Config, Dimensions, Model, ModelSource, ZooEntry};
 use crate::scenario::{ModelRef, Planned};
 use crate::taxonomy::{Group, Operator, taxonomy};
+use crate::zoo::Tier;
 
 /// Version of the JSON documents.
 pub const LIST_SCHEMA: u32 = 1;
@@ -48,6 +49,8 @@ pub struct ModelRow {
     pub model: Model,
     /// Scenarios of the suite that run it.
     pub scenarios: usize,
+    /// The smallest tier that runs it; `None` for a file, and for a built-in model that runs only when it is named.
+    pub tier: Option<Tier>,
 }
 
 impl Listing {
@@ -74,7 +77,8 @@ impl Listing {
         let others = zoo.iter().filter(|row| !config.models.iter().any(|model| model.name == row.name));
         let row = |model: Model| {
             let scenarios = suite.iter().filter(|one| one.scenario.model.name() == model.name).count();
-            ModelRow { model, scenarios }
+            let tier = zoo.iter().find(|row| row.name == model.name).and_then(|row| row.tier);
+            ModelRow { model, scenarios, tier }
         };
         Listing::Models(config.models.iter().cloned().chain(others.map(Model::from)).map(row).collect())
     }
@@ -104,9 +108,10 @@ impl Listing {
                         0 => "-".to_owned(),
                         count => count.to_string(),
                     };
-                    [row.model.name.clone(), scenarios, sizes(&row.model), place(&row.model)]
+                    let tier = row.tier.map_or("-", Tier::name).to_owned();
+                    [row.model.name.clone(), tier, scenarios, sizes(&row.model), place(&row.model)]
                 });
-                write_table(out, ["MODEL", "IN SUITE", "SIZES", "FROM"], rows.collect())
+                write_table(out, ["MODEL", "TIER", "IN SUITE", "SIZES", "FROM"], rows.collect())
             }
             Listing::Scenarios(planned) => {
                 let rows = planned.iter().map(|one| {

@@ -13,6 +13,7 @@ mod replay;
 mod results;
 pub mod run;
 mod status;
+pub mod strip;
 mod suite;
 
 use std::ffi::OsString;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::cli::{Cli, ColorWhen, GlobalArgs, MessageFormat, Verb};
-use crate::cli::{DimensionArgs, ListArgs, Listing as ListingArg};
+use crate::cli::{DimensionArgs, ListArgs, Listing as ListingArg, SuiteArgs};
 use crate::config::{self, Config, ConfigError};
 use crate::measure::supervise::Interrupt;
 use crate::runtime::{self, Library, LocateOptions};
@@ -126,6 +127,15 @@ impl Terminal {
         Ok(config::load(&request, &suite::zoo_entries())?)
     }
 
+    /// The configuration that holds here, with the suite that the command line asks for.
+    fn suite(&self, arguments: &SuiteArgs) -> anyhow::Result<Config> {
+        let config = self.config()?;
+        Ok(match arguments.tier {
+            Some(tier) => config.with_tier(tier, &suite::zoo_entries()),
+            None => config,
+        })
+    }
+
     fn locate_options(&self) -> LocateOptions {
         LocateOptions::from_environment(self.global.onnxruntime.clone(), self.global.offline)
     }
@@ -169,6 +179,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::List(arguments) => list(terminal, &arguments),
         Verb::Explain { what } => explain(terminal, &what),
         Verb::Export(arguments) => export::export(terminal, &arguments),
+        Verb::Strip(arguments) => strip::strip(terminal, &arguments),
         Verb::Report(arguments) => replay::report(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
@@ -181,18 +192,25 @@ fn list(terminal: &mut Terminal, arguments: &ListArgs) -> anyhow::Result<Exit> {
         ListingArg::Operators => list::Listing::operators(None),
         ListingArg::Groups => list::Listing::groups(),
         ListingArg::Models => {
-            let config = terminal.config()?;
+            let config = terminal.suite(&arguments.suite)?;
             let suite = suite::plan(&config, &[], &DimensionArgs::default())?;
             list::Listing::models(&config, &suite::zoo_entries(), &suite)
         }
-        ListingArg::Scenarios => return show_plan(terminal, &arguments.selection, &arguments.dimensions),
+        ListingArg::Scenarios => {
+            return show_plan(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
+        }
     };
     show_listing(terminal, &listing)
 }
 
 /// What would be measured.
-fn show_plan(terminal: &mut Terminal, selection: &[String], dimensions: &DimensionArgs) -> anyhow::Result<Exit> {
-    let planned = suite::plan(&terminal.config()?, selection, dimensions)?;
+fn show_plan(
+    terminal: &mut Terminal,
+    selection: &[String],
+    suite: &SuiteArgs,
+    dimensions: &DimensionArgs,
+) -> anyhow::Result<Exit> {
+    let planned = suite::plan(&terminal.suite(suite)?, selection, dimensions)?;
     show_listing(terminal, &list::Listing::Scenarios(planned))
 }
 

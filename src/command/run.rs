@@ -14,7 +14,7 @@ use super::{Exit, Terminal, outputs};
 /// Bad configuration, no ONNX Runtime, an interrupt, or a file that cannot be written.
 pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
     if arguments.dry_run {
-        return super::show_plan(terminal, &arguments.selection, &arguments.dimensions);
+        return super::show_plan(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
     }
     let session = Session::open(terminal, arguments)?;
     session.results.clear()?;

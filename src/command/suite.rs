@@ -36,7 +36,7 @@ pub(super) struct Session {
 impl Session {
     /// Reads the configuration, expands it and finds ONNX Runtime.
     pub fn open(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Session> {
-        let config = terminal.config()?;
+        let config = terminal.suite(&arguments.suite)?;
         let planned = plan(&config, &arguments.selection, &arguments.dimensions)?;
         Session::over(terminal, config, planned, arguments)
     }
@@ -103,9 +103,10 @@ impl Session {
             schema: JOB_SCHEMA,
             library: self.library.path.clone(),
             scenario: planned.scenario.clone(),
-            source: model_source(&planned.scenario.model),
+            source: model_source(planned),
             dimensions: planned.dimensions.clone(),
             input_files: input_files(planned.inputs.as_ref()),
+            weights: Default::default(),
             plan: Plan {
                 warmup_runs: self.measure.warmup,
                 min_iterations: self.measure.min_iterations,
@@ -146,6 +147,7 @@ pub(super) fn plan(config: &Config, selection: &[String], dimensions: &Dimension
         sequence: dimensions.sequence.clone(),
         image: dimensions.image.clone(),
         threads: dimensions.threads.clone(),
+        weights: dimensions.weights,
     };
     Ok(expand(config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
 }
@@ -157,6 +159,7 @@ pub(super) fn zoo_entries() -> Vec<ZooEntry> {
         default_sequence: model.default_sequence,
         default_image: model.default_image.map(|(height, width)| ImageSize { height, width }),
         has_batch: true,
+        tier: model.tier,
     };
     zoo::models().iter().map(entry).collect()
 }
@@ -192,10 +195,10 @@ fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure {
     measure
 }
 
-fn model_source(model: &ModelRef) -> ModelSource {
-    match model {
+fn model_source(planned: &Planned) -> ModelSource {
+    match &planned.scenario.model {
         ModelRef::Zoo { name } => ModelSource::Zoo { name: name.clone() },
-        ModelRef::File { path, .. } => ModelSource::File { path: path.clone() },
+        ModelRef::File { path, .. } => ModelSource::File { path: path.clone(), weights: planned.weights },
     }
 }
 

@@ -33,6 +33,16 @@ impl Provider {
     }
 }
 
+/// Where the weights of a model file come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weights {
+    /// The file, and files beside it.
+    Stored,
+    /// Made up: seeded values of the same types and extents.
+    Synthetic,
+}
+
 /// Number format of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]

@@ -14,7 +14,7 @@ pub(crate) mod tests;
 pub use error::{ConfigError, Diagnostic};
 pub use models::{has_wildcard, looks_like_path, name_of_file, safe_name};
 pub use resolved::{
-    Budget, Config, Dimensions, GatePolicy, Inputs, Level, Measure, Model, ModelSource, Origin, QUICK_SUITE, ZooEntry,
+    Budget, Config, Dimensions, GatePolicy, Inputs, Level, Measure, Model, ModelSource, Origin, ZooEntry,
 };
 pub use source::{FILE_NAME, Request};
 pub use suggest::{did_you_mean, nearest};

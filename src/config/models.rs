@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::zoo::Tier;
+
 use super::error::ConfigError;
 use super::raw::{Many, RawInputs, RawModel};
 use super::resolve::{Located, Surroundings, choices, counts, images, pick};
-use super::resolved::{Dimensions, Inputs, Model, ModelSource, QUICK_SUITE};
+use super::resolved::{Dimensions, Inputs, Model, ModelSource, with_tier};
 use super::source::{Layer, Step};
 use super::suggest::{did_you_mean, nearest};
 
@@ -17,28 +19,53 @@ pub(super) fn resolve(layers: &[Layer], around: &Surroundings<'_>) -> Result<Vec
         None => Vec::new(),
     };
     let mut suite = Suite { models: Vec::new(), described };
-    match pick(layers, |raw| raw.suite.models.as_ref()) {
-        Some((layer, Many(entries))) => {
+    let mut tier = None;
+    match named(layers)? {
+        Some((layer, Named::Models(entries))) => {
             for (index, entry) in entries.iter().enumerate() {
                 let path = [Step::Key("suite"), Step::Key("models"), Step::At(index)];
                 suite.add_entry(layer, entry, &path, around)?;
             }
         }
+        Some((_, Named::Tier(named))) => tier = Some(named),
         // Whoever describes files of their own and names no suite means those files.
         None if suite.described.iter().any(is_file) => {}
-        None => {
-            for row in around.zoo.iter().filter(|row| QUICK_SUITE.contains(&row.name)) {
-                let model = suite.take(row.name).unwrap_or_else(|| Model::from(row));
-                suite.models.push(Model { in_suite: true, ..model });
-            }
-            suite.models.sort_by_key(|model| QUICK_SUITE.iter().position(|&name| name == model.name));
-        }
+        None => tier = Some(Tier::Quick),
     }
     let Suite { mut models, described } = suite;
     let (files, only_described): (Vec<Model>, Vec<Model>) = described.into_iter().partition(is_file);
     models.extend(files.into_iter().map(|model| Model { in_suite: true, ..model }));
     models.extend(only_described);
-    Ok(models)
+    Ok(match tier {
+        Some(tier) => with_tier(models, tier, around.zoo),
+        None => models,
+    })
+}
+
+/// How a document says which built-in models the suite runs.
+enum Named<'a> {
+    Models(&'a [String]),
+    Tier(Tier),
+}
+
+/// What the first document says that says anything of it. One that says it in both ways contradicts itself.
+fn named(layers: &[Layer]) -> Result<Option<(&Layer, Named<'_>)>, ConfigError> {
+    for layer in layers {
+        return match (&layer.raw.suite.models, layer.raw.suite.tier) {
+            (None, None) => continue,
+            (Some(Many(entries)), None) => Ok(Some((layer, Named::Models(entries)))),
+            (None, Some(tier)) => Ok(Some((layer, Named::Tier(tier)))),
+            (Some(_), Some(tier)) => {
+                let path = [Step::Key("suite"), Step::Key("tier")];
+                let title = "`suite.tier` and `suite.models` both say which models the suite runs".to_owned();
+                let help = format!(
+                    "delete one; files go under [[model]] beside a tier, and `--tier {tier}` runs the tier for once"
+                );
+                Err(layer.error(&path, title, "`models` stands here too", Some(help)))
+            }
+        };
+    }
+    Ok(None)
 }
 
 fn is_file(model: &Model) -> bool {
@@ -210,6 +237,7 @@ impl Table<'_> {
         let refused = [
             ("dimensions", self.raw.dimensions.is_some(), "its sizes are `batch`, `sequence` and `image`"),
             ("inputs", self.raw.inputs.is_some(), "its inputs are made by the program"),
+            ("weights", self.raw.weights.is_some(), "a built-in model's are always synthetic"),
             ("sequence", self.raw.sequence.is_some() && row.default_sequence.is_none(), "it takes no sequence"),
             ("image", self.raw.image.is_some() && row.default_image.is_none(), "it takes no image"),
             ("batch", self.raw.batch.is_some() && !row.has_batch, "its batch size cannot be chosen"),
@@ -249,7 +277,8 @@ impl Table<'_> {
                 return Err(self.layer.error(&self.at("path"), title, "ids must differ", Some(help)));
             }
             let (own, dimensions, inputs) = (own.clone(), dimensions.clone(), inputs.clone());
-            models.push(Model { name, source: ModelSource::File(file), in_suite: false, dimensions, inputs, own });
+            let (source, weights) = (ModelSource::File(file), self.raw.weights);
+            models.push(Model { name, source, in_suite: false, dimensions, inputs, weights, own });
         }
         Ok(models)
     }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 
-use super::dimension::{Optimization, Precision, Provider};
+use crate::zoo::Tier;
+
+use super::dimension::{Optimization, Precision, Provider, Weights};
 use super::resolved::Level;
 
 /// One document: a `nongemm.toml`, or a `metadata.nongemm` table of a manifest.
@@ -26,6 +28,7 @@ pub(super) struct Raw {
 #[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct RawSuite {
+    pub tier: Option<Tier>,
     pub models: Option<Many<String>>,
     pub provider: Option<Many<Provider>>,
     pub precision: Option<Many<Precision>>,
@@ -45,6 +48,7 @@ pub(super) struct RawModel {
     pub name: Option<String>,
     pub dimensions: Option<BTreeMap<String, i64>>,
     pub inputs: Option<RawInputs>,
+    pub weights: Option<Weights>,
     pub provider: Option<Many<Provider>>,
     pub precision: Option<Many<Precision>>,
     pub optimization: Option<Many<Optimization>>,

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::dimension::{ImageSize, Optimization, Precision, Provider};
+use crate::zoo::Tier;
+
+use super::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
 
 /// A model that the program builds itself, as far as a configuration must know it. The registry is the zoo's; a
 /// configuration is handed the rows.
@@ -21,6 +23,15 @@ pub struct ZooEntry {
     pub default_image: Option<ImageSize>,
     /// False for a model whose batch size cannot be chosen.
     pub has_batch: bool,
+    /// The smallest tier that runs it; `None` for a model that runs only when it is named.
+    pub tier: Option<Tier>,
+}
+
+impl ZooEntry {
+    /// True where the tier runs it.
+    pub fn is_in(&self, tier: Tier) -> bool {
+        self.tier.is_some_and(|smallest| smallest <= tier)
+    }
 }
 
 /// Everything that a configuration says.
@@ -68,6 +79,30 @@ impl fmt::Display for Origin {
     }
 }
 
+impl Config {
+    /// The same with the built-in models of a tier in place of those in the suite, in the order of the registry. What is
+    /// said of a model stays said of it, and files stay in the suite.
+    #[must_use]
+    pub fn with_tier(self, tier: Tier, zoo: &[ZooEntry]) -> Config {
+        Config { models: with_tier(self.models, tier, zoo), ..self }
+    }
+}
+
+/// See [`Config::with_tier`].
+pub(super) fn with_tier(models: Vec<Model>, tier: Tier, zoo: &[ZooEntry]) -> Vec<Model> {
+    let (mut described, files): (Vec<Model>, Vec<Model>) =
+        models.into_iter().partition(|model| matches!(model.source, ModelSource::Zoo { .. }));
+    let mut models = Vec::new();
+    for row in zoo.iter().filter(|row| row.is_in(tier)) {
+        let index = described.iter().position(|model| model.name == row.name);
+        let model = index.map_or_else(|| Model::from(row), |index| described.remove(index));
+        models.push(Model { in_suite: true, ..model });
+    }
+    models.extend(files);
+    models.extend(described.into_iter().map(|model| Model { in_suite: false, ..model }));
+    models
+}
+
 /// Lists that expand to a matrix. An empty list leaves the dimension to the model's default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -110,6 +145,9 @@ pub struct Model {
     pub dimensions: BTreeMap<String, u64>,
     /// Input values from files; made from the declared types where `None`.
     pub inputs: Option<Inputs>,
+    /// Where a file's weights come from; `None`: from the file, and made up where `cargo nongemm strip` wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
     /// The model's own lists, which come before the suite's. Empty where it has none.
     pub own: Dimensions,
 }
@@ -123,6 +161,7 @@ impl Model {
             in_suite: false,
             dimensions: BTreeMap::new(),
             inputs: None,
+            weights: None,
             own: Dimensions::default(),
         }
     }
@@ -254,6 +293,3 @@ pub struct Budget {
     /// Largest median latency in milliseconds.
     pub max_latency_ms: Option<f64>,
 }
-
-/// Models that are measured where no configuration names any: the quick suite.
-pub const QUICK_SUITE: [&str; 6] = ["bert-base", "gpt2", "gpt2-decode", "vit-b-16", "swin-t", "segformer-b0"];

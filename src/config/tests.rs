@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::dimension::ImageSize;
+use crate::zoo::Tier;
 
 pub(crate) const ZOO: &[ZooEntry] = &[
     tokens("bert-base", 128),
@@ -12,16 +13,20 @@ pub(crate) const ZOO: &[ZooEntry] = &[
     pixels("vit-b-16", 224),
     pixels("swin-t", 224),
     pixels("segformer-b0", 512),
-    tokens("bert-large", 384),
+    ZooEntry { tier: Some(Tier::Full), ..tokens("bert-large", 384) },
+    ZooEntry { tier: Some(Tier::Standard), ..pixels("swin-s", 224) },
+    ZooEntry { tier: None, ..pixels("tiny-vit", 224) },
 ];
 
+const QUICK: [&str; 6] = ["bert-base", "gpt2", "gpt2-decode", "vit-b-16", "swin-t", "segformer-b0"];
+
 const fn tokens(name: &'static str, sequence: u32) -> ZooEntry {
-    ZooEntry { name, default_sequence: Some(sequence), default_image: None, has_batch: true }
+    ZooEntry { name, default_sequence: Some(sequence), default_image: None, has_batch: true, tier: Some(Tier::Quick) }
 }
 
 const fn pixels(name: &'static str, side: u32) -> ZooEntry {
     let image = Some(ImageSize { height: side, width: side });
-    ZooEntry { name, default_sequence: None, default_image: image, has_batch: true }
+    ZooEntry { name, default_sequence: None, default_image: image, has_batch: true, tier: Some(Tier::Quick) }
 }
 
 /// A directory that is a repository's root, with these files in it.
@@ -61,7 +66,7 @@ fn what_init_writes_are_the_defaults() {
     let built_in = load_in(project(&[]).path()).unwrap();
     assert_eq!(built_in.origin, Origin::Default);
     assert_eq!(Config { origin: Origin::Default, ..written }, built_in);
-    assert_eq!(names(&built_in), QUICK_SUITE);
+    assert_eq!(names(&built_in), QUICK);
 }
 
 /// Uncommented, the examples in the text are good configuration too.
@@ -69,6 +74,8 @@ fn what_init_writes_are_the_defaults() {
 fn the_examples_in_the_default_text_are_accepted() {
     let text: Vec<&str> = DEFAULT_TOML
         .lines()
+        // What stands in place of it is uncommented.
+        .filter(|line| !line.starts_with("tier = "))
         .map(|line| match line.strip_prefix("# ") {
             Some(rest) if rest.starts_with("[[") || rest.contains(" = ") => rest,
             _ => line,
@@ -76,7 +83,7 @@ fn the_examples_in_the_default_text_are_accepted() {
         .collect();
     let dir = project(&[("nongemm.toml", &text.join("\n")), ("models/ranker.onnx", ""), ("ranker-inputs.npz", "")]);
     let config = load_in(dir.path()).unwrap();
-    assert_eq!(config.models.len(), 7);
+    assert_eq!(names(&config), ["bert-base", "swin-s", "swin-t", "ranker"]);
     assert_eq!(config.budgets.len(), 1);
 }
 
@@ -151,6 +158,36 @@ fn files_alone_make_the_suite_where_none_is_named() {
     let config = load_in(dir.path()).unwrap();
     assert_eq!(names(&config), ["a", "b", "gpt2"]);
     assert_eq!(config.models.iter().map(|model| model.in_suite).collect::<Vec<_>>(), [true, true, false]);
+}
+
+#[test]
+fn a_tier_runs_its_models_with_what_is_said_of_them_and_the_files() {
+    let text = "[suite]\ntier = \"standard\"\n[[model]]\npath = \"a.onnx\"\n[[model]]\nname = \"swin-s\"\nbatch = 2";
+    let dir = project(&[("nongemm.toml", text), ("a.onnx", "")]);
+    let config = load_in(dir.path()).unwrap();
+    let suite = |config: &Config| -> Vec<String> {
+        config.models.iter().filter(|model| model.in_suite).map(|model| model.name.clone()).collect()
+    };
+    assert_eq!(suite(&config), [&QUICK[..], &["swin-s", "a"]].concat());
+    assert_eq!(config.models[6].own.batch, [2]);
+
+    let quick = config.with_tier(Tier::Quick, ZOO);
+    assert_eq!(suite(&quick), [&QUICK[..], &["a"]].concat());
+    assert_eq!((quick.models[7].name.as_str(), quick.models[7].own.batch[0]), ("swin-s", 2), "kept for who names it");
+    let full = quick.with_tier(Tier::Full, ZOO);
+    assert_eq!(suite(&full), [&QUICK[..], &["bert-large", "swin-s", "a"]].concat());
+}
+
+#[test]
+fn the_nearest_document_that_names_the_suite_decides_whichever_way_it_does() {
+    let mut files = WORKSPACE.to_vec();
+    files[0].1 = "[workspace]\nmembers = [\"one\", \"two\"]\nresolver = \"3\"\n\n\
+                  [workspace.metadata.nongemm.suite]\nmodels = [\"bert-base\"]\n";
+    files[1].1 = "[package]\nname = \"one\"\nversion = \"0.1.0\"\n\n\
+                  [package.metadata.nongemm.suite]\ntier = \"quick\"\n";
+    let dir = project(&files);
+    assert_eq!(names(&load_in(&dir.path().join("one")).unwrap())[..6], QUICK);
+    assert_eq!(names(&load_in(&dir.path().join("two")).unwrap()), ["bert-base"]);
 }
 
 #[test]
@@ -270,6 +307,8 @@ fn mistakes_point_at_their_place() {
         "[suite]\nbatch = [1, 8, 1]",
         "[suite]\nimage = [224, \"224x\"]",
         "[suite]\nimage = true",
+        "[suite]\ntier = \"quik\"",
+        "[suite]\ntier = \"quick\"\nmodels = []",
         "[suite]\nmodels = [\"bert-base\", \"gpt-2\"]",
         "[suite]\nmodels = [\"resnet*\"]",
         "[suite]\nmodels = [\"gpt2\", \"gpt2\"]",

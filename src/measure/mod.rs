@@ -13,4 +13,4 @@ mod runs;
 pub mod supervise;
 mod timeline;
 
-pub use prepare::build_shape;
+pub use prepare::{Synthesized, build_shape, synthesize};

@@ -9,9 +9,10 @@ use crate::measure::inputs::{self, InputData, InputError, InputRequest, InputTen
 use crate::measure::job::{LaunchJob, ModelSource};
 use crate::onnx::inspect::NodeIndex;
 use crate::onnx::proto::{GraphProto, ModelProto};
+use crate::onnx::weightless::{self, StripOptions, WeightlessError};
 use crate::onnx::{OnnxError, external, file};
 use crate::runtime::session::{ExternalFile, FeedTensor, Model, TensorData};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Weights};
 use crate::zoo::{self, BuildShape, ZooError, weights};
 
 /// Why a model or its inputs could not be made.
@@ -23,6 +24,9 @@ pub enum PrepareError {
     /// The file, or the files of weights beside it, cannot be used.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// The file has no weights, and what was asked for needs them.
+    #[error(transparent)]
+    Weightless(#[from] WeightlessError),
     /// The built-in model cannot be built for these sizes.
     #[error(transparent)]
     Zoo(#[from] ZooError),
@@ -46,7 +50,10 @@ pub(super) struct Prepared {
     sha256: String,
     nodes: NodeIndex,
     pub(super) external: Vec<ExternalFile>,
+    /// True where weights share bytes of `external`.
+    pub(super) repeats: bool,
     pub(super) feeds: Vec<FeedTensor>,
+    pub(super) synthetic_weights: bool,
     model: ModelProto,
 }
 
@@ -68,16 +75,19 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
             sha256: sha256_hex(model),
             nodes: NodeIndex::default(),
             external: Vec::new(),
+            repeats: false,
             feeds: feeds.clone(),
+            synthetic_weights: false,
             model: ModelProto::decode(model.as_slice())?,
         }),
         ModelSource::Zoo { name } => build(job, name),
-        ModelSource::File { path } => read(job, path),
+        ModelSource::File { path, weights } => read(job, path, *weights),
     }
 }
 
 fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
-    let built = zoo::build(name, &build_shape(&job.scenario))?;
+    let capacity = if job.weights.distinct { u64::MAX } else { weights::CAPACITY };
+    let built = zoo::build_within(name, &build_shape(&job.scenario), capacity)?;
     let feeds = feeds(job, &built.model, name)?;
     let bytes = built.model.encode_to_vec();
     let arena = ExternalFile { location: built.weights.file_name.to_owned(), bytes: weights::fill(&built.weights) };
@@ -86,14 +96,71 @@ fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
         sha256: sha256_hex(&bytes),
         nodes: NodeIndex::of(&built.model),
         external: vec![arena],
+        repeats: built.weights.repeats(),
         feeds,
+        synthetic_weights: true,
         bytes,
         model: built.model,
     })
 }
 
-fn read(job: &LaunchJob, path: &Path) -> Result<Prepared, PrepareError> {
+/// A model file whose weights are made up, ready for a session.
+#[derive(Debug)]
+pub struct Synthesized {
+    /// The graph; its large weights are external.
+    pub model: ModelProto,
+    /// The bytes of these.
+    pub arena: ExternalFile,
+    /// Size of the weights as deployed, without sharing, in bytes.
+    pub nominal_bytes: u64,
+    /// SHA-256 of the graph before its weights got their places.
+    sha256: String,
+}
+
+/// Makes up the weights of a model that was read from `path`: on demand, and where `strip` left them out. `None` for a
+/// model that is to run with its own.
+///
+/// # Errors
+/// [`PrepareError::Weightless`] where stored weights are asked for and absent, or others cannot be made up.
+pub fn synthesize(
+    model: &ModelProto,
+    path: &Path,
+    weights: Option<Weights>,
+) -> Result<Option<Synthesized>, PrepareError> {
+    let stripped = weightless::is_stripped(model);
+    match weights {
+        Some(Weights::Stored) if stripped => {
+            return Err(WeightlessError::NotStored { path: path.to_owned() }.into());
+        }
+        Some(Weights::Synthetic) => {}
+        _ if stripped => {}
+        _ => return Ok(None),
+    }
+    // Large values are shared, not copied.
+    let mut model = model.clone();
+    if !stripped {
+        weightless::strip(&mut model, path, StripOptions::default())?;
+    }
+    let sha256 = sha256_hex(&model.encode_to_vec());
+    let synthetic = weightless::synthesize(&mut model, path)?;
+    let arena = ExternalFile { location: weightless::FILE_NAME.to_owned(), bytes: synthetic.arena() };
+    Ok(Some(Synthesized { model, arena, nominal_bytes: synthetic.nominal_bytes, sha256 }))
+}
+
+fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepared, PrepareError> {
     let model = file::read(path)?;
+    if let Some(Synthesized { model, arena, sha256, .. }) = synthesize(&model, path, weights)? {
+        return Ok(Prepared {
+            bytes: model.encode_to_vec(),
+            path: None,
+            sha256,
+            nodes: NodeIndex::of(&model),
+            external: vec![arena],
+            feeds: feeds(job, &model, &path.display().to_string())?,
+            synthetic_weights: true,
+            model,
+        });
+    }
     external::check(&model, path)?;
     let feeds = feeds(job, &model, &path.display().to_string())?;
     let bytes = std::fs::read(path).map_err(|source| PrepareError::Read { path: path.to_owned(), source })?;
@@ -103,7 +170,9 @@ fn read(job: &LaunchJob, path: &Path) -> Result<Prepared, PrepareError> {
         sha256: sha256_hex(&bytes),
         nodes: NodeIndex::of(&model),
         external: Vec::new(),
+        repeats: false,
         feeds,
+        synthetic_weights: false,
         model,
     })
 }

@@ -14,6 +14,9 @@ pub struct LaunchResult {
     pub onnxruntime: String,
     /// SHA-256 of the model as given to ONNX Runtime (graph, without external data), in hexadecimal.
     pub model_sha256: String,
+    /// True where the weights were made up, by the zoo or for a file without them.
+    #[serde(default)]
+    pub synthetic_weights: bool,
     /// From the start of the child process until the session could run.
     pub ready_us: f64,
     /// Warm-up runs, discarded.

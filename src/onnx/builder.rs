@@ -144,7 +144,7 @@ pub struct BuiltGraph {
     pub external: Vec<ExternalWeight>,
     /// Trained parameters of the architecture (constants not counted).
     pub parameters: u64,
-    /// Multiply-accumulates of MatMul, Gemm and Conv in one inference.
+    /// Multiply-accumulates of MatMul, Gemm, Conv and Einsum in one inference.
     pub macs: u64,
 }
 

@@ -129,7 +129,8 @@ pub enum OnnxError {
     /// A file with weights is not there.
     #[error(
         "{}: {} is missing: {tensors} tensor(s) keep their values in it, the first is `{tensor}` ({place}); \
-         put the file beside the model under exactly this name, or export the model again",
+         put the file beside the model under exactly this name, or have its weights made up: `--weights synthetic`, or \
+         `weights = \"synthetic\"` in its [[model]] table",
         model.display(), file.display()
     )]
     ExternalMissing {

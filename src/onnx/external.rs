@@ -261,6 +261,29 @@ fn bytes_of(external: &ExternalTensor, label: &Path, source: Source<'_>) -> Resu
     Ok(bytes)
 }
 
+/// The values of one external tensor of a model file, from the file beside it.
+pub(super) fn values(tensor: &TensorProto, model_path: &Path) -> Result<Bytes, OnnxError> {
+    let Reference { location, offset, length } =
+        reference(tensor).map_err(|(problem, remedy)| OnnxError::ExternalReference {
+            model: model_path.to_owned(),
+            tensor: tensor.name().to_owned(),
+            place: "a tensor".to_owned(),
+            problem,
+            remedy,
+        })?;
+    let mut bytes = Vec::new();
+    let length = match length {
+        Some(length) => length,
+        None => {
+            let path = resolve(model_path, &location);
+            let size = std::fs::metadata(&path).map_err(|source| OnnxError::Read { path, source })?.len();
+            size.saturating_sub(offset)
+        }
+    };
+    copy_range(&location, offset, length, model_path, Source::Beside(model_path), &mut bytes)?;
+    Ok(Bytes::from(bytes))
+}
+
 /// Streams `length` bytes from `offset` of a location into `out`.
 pub(super) fn copy_range(
     location: &str,

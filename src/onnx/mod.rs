@@ -2,7 +2,7 @@
 //!
 //! [`mod@file`] reads and writes any model, [`offload`] writes those whose weights do not fit into one protobuf message,
 //! [`external`] finds and checks weights kept in other files, [`visit`] walks every graph, node and tensor at every
-//! level, [`inspect`] answers what the rest of the program asks about a model.
+//! level, [`inspect`] answers what the rest of the program asks about a model, [`weightless`] does without its weights.
 
 pub mod builder;
 pub mod embedding;
@@ -16,5 +16,6 @@ pub mod offload;
 pub mod proto;
 pub mod tensor;
 pub mod visit;
+pub mod weightless;
 
 pub use error::OnnxError;

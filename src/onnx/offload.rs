@@ -58,7 +58,7 @@ pub fn write(mut model: ModelProto, path: &Path, options: &Options<'_>) -> Resul
     visit::tensors_mut(&mut model, &mut |role, tensor| {
         if tensor::is_external(tensor) {
             if let Some((offset, length)) = carried.next() {
-                refer(tensor, &location, offset, length);
+                refer(tensor, &location, Some((offset, length)));
             }
             return Ok(());
         }
@@ -66,7 +66,7 @@ pub fn write(mut model: ModelProto, path: &Path, options: &Options<'_>) -> Resul
         let offset = data.align(0).and_then(|offset| data.out.write_all(&raw).map(|()| offset)).map_err(failed)?;
         let length = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         data.position += length;
-        refer(tensor, &location, offset, length);
+        refer(tensor, &location, Some((offset, length)));
         Ok(())
     })?;
 
@@ -88,14 +88,14 @@ fn movable(role: TensorRole, tensor: &TensorProto, threshold_bytes: u64) -> Opti
     (u64::try_from(raw.len()).ok() == tensor::byte_len(tensor)).then_some(raw)
 }
 
-fn refer(tensor: &mut TensorProto, location: &str, offset: u64, length: u64) {
+/// Puts a reference in place of the tensor's values: to a location, and there to an offset and a length.
+pub(super) fn refer(tensor: &mut TensorProto, location: &str, range: Option<(u64, u64)>) {
     tensor::clear_values(tensor);
     let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
-    tensor.external_data = vec![
-        entry("location", location.to_owned()),
-        entry("offset", offset.to_string()),
-        entry("length", length.to_string()),
-    ];
+    tensor.external_data = vec![entry("location", location.to_owned())];
+    if let Some((offset, length)) = range {
+        tensor.external_data.extend([entry("offset", offset.to_string()), entry("length", length.to_string())]);
+    }
     tensor.data_location = Some(DataLocation::External.into());
 }
 
@@ -254,7 +254,7 @@ mod tests {
         let map = BTreeMap::from([("arena".to_owned(), arena.as_slice())]);
         let at = |name: &str, offset: u64, length: usize| {
             let mut tensor = raw(name, vec![0; length]);
-            refer(&mut tensor, "arena", offset, u64::try_from(length).unwrap());
+            refer(&mut tensor, "arena", Some((offset, u64::try_from(length).unwrap())));
             tensor
         };
         let shared = model(vec![at("a", 64, 8000), at("b", 64, 8000), at("c", 4000, 6000), at("d", 15_000, 10)]);
@@ -284,7 +284,7 @@ mod tests {
     fn a_failed_write_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let mut broken = raw("w", vec![0; 8]);
-        refer(&mut broken, "gone.bin", 0, 8);
+        refer(&mut broken, "gone.bin", Some((0, 8)));
         let path = folder.path().join("m.onnx");
         let options = Options { source: Some(Source::Beside(&path)), ..Options::default() };
         assert!(write(model(vec![raw("v", vec![1; 5000]), broken]), &path, &options).is_err());

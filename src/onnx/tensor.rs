@@ -27,6 +27,11 @@ pub fn element_bits(data_type: i32) -> Option<u64> {
     })
 }
 
+/// The element type; [`DataType::Undefined`] for types this program does not know.
+pub fn data_type(tensor: &TensorProto) -> DataType {
+    DataType::try_from(tensor.data_type.unwrap_or_default()).unwrap_or(DataType::Undefined)
+}
+
 /// Number of elements, 1 for a scalar; `None` when a dimension is negative or the product overflows.
 pub fn elements(tensor: &TensorProto) -> Option<u64> {
     tensor.dims.iter().try_fold(1u64, |product, &dim| product.checked_mul(u64::try_from(dim).ok()?))

@@ -58,6 +58,7 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
         remainder_us: sample(latency_us - total, 0.05),
         reconciliation: sample(total / latency_us, 0.001),
         raw_reconciliation: sample(total / latency_us + 0.021, 0.001),
+        synthetic_weights: true,
         iterations: 150,
         running_us: Sample(vec![3.6e6, 3.7e6, 3.5e6]),
         peak_rss_bytes: Some(612 << 20),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use globset::{Glob, GlobMatcher};
 use serde::Serialize;
 
-use super::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario, ScenarioId};
+use super::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario, ScenarioId, Weights};
 use crate::config::{
     Budget, Config, Dimensions, Inputs, Model, ModelSource, ZooEntry, did_you_mean, has_wildcard, looks_like_path,
     name_of_file, safe_name,
@@ -29,6 +29,8 @@ pub struct Overrides {
     pub image: Option<Vec<ImageSize>>,
     /// `--threads`.
     pub threads: Option<Vec<u32>>,
+    /// `--weights`.
+    pub weights: Option<Weights>,
 }
 
 /// A scenario with what else is needed to run and judge it.
@@ -43,6 +45,9 @@ pub struct Planned {
     pub dimensions: BTreeMap<String, u64>,
     /// Input values from files.
     pub inputs: Option<Inputs>,
+    /// Where a file's weights come from, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
     /// Budgets whose glob matches the id or the model.
     pub budgets: Vec<Budget>,
 }
@@ -250,6 +255,10 @@ impl Planner<'_> {
                     scenario,
                     dimensions: model.dimensions.clone(),
                     inputs: model.inputs.clone(),
+                    weights: match model.source {
+                        ModelSource::Zoo { .. } => None,
+                        ModelSource::File(_) => self.overrides.weights.or(model.weights),
+                    },
                 }
             })
             .collect()
@@ -361,6 +370,7 @@ impl Overrides {
             ("--batch", given(self.batch.is_some(), |scenario| scenario.batch.is_some())),
             ("--sequence", given(self.sequence.is_some(), |scenario| scenario.sequence.is_some())),
             ("--image", given(self.image.is_some(), |scenario| scenario.image.is_some())),
+            ("--weights", given(self.weights.is_some(), |scenario| matches!(scenario.model, ModelRef::File { .. }))),
         ];
         match flags.into_iter().find(|&(_, idle)| idle) {
             Some((flag, _)) if !planned.is_empty() => Err(PlanError::Idle { flag }),

@@ -38,6 +38,9 @@ pub struct Summary {
     pub onnxruntime: String,
     /// SHA-256 of the model.
     pub model_sha256: String,
+    /// True where the weights were made up: a built-in model's, or those of a file without its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub synthetic_weights: bool,
     /// Unprofiled latency in microseconds, a value per launch.
     pub latency_us: Sample,
     /// Latency minus the sum of self times, in microseconds: dispatch between nodes and what the correction missed.

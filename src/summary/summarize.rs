@@ -65,6 +65,7 @@ pub fn summarize(
         id,
         onnxruntime: first.onnxruntime.clone(),
         model_sha256: first.model_sha256.clone(),
+        synthetic_weights: first.synthetic_weights,
         remainder_us: Sample(latencies.iter().zip(&self_sums).map(|(latency, sum)| latency - sum).collect()),
         reconciliation: Sample(self_sums.iter().zip(&latencies).map(|(sum, latency)| ratio(*sum, *latency)).collect()),
         raw_reconciliation: Sample(raw_sums.zip(&latencies).map(|(sum, latency)| ratio(sum, *latency)).collect()),

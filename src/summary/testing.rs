@@ -70,6 +70,7 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         schema: LAUNCH_SCHEMA,
         onnxruntime: "1.31.1".into(),
         model_sha256: "ab".repeat(32),
+        synthetic_weights: true,
         ready_us: 90_000.0,
         warmup_runs: 3,
         unprofiled_us: vec![latency_us; 10],

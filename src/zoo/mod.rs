@@ -8,6 +8,7 @@ mod bert;
 mod blocks;
 mod detr;
 mod gpt2;
+mod maskformer;
 mod rcnn;
 mod registry;
 mod resnet;
@@ -15,6 +16,10 @@ mod segformer;
 mod swin;
 mod vit;
 pub mod weights;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::onnx::builder::BuiltGraph;
 use crate::onnx::proto::ModelProto;
@@ -40,7 +45,8 @@ pub struct ZooModel {
 }
 
 /// A selection of built-in models by what they cost. Each tier holds the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Small models: all of them within two minutes on two cores.
     Quick,
@@ -48,6 +54,23 @@ pub enum Tier {
     Standard,
     /// All models of NonGEMM Bench, and the decode steps of its language models.
     Full,
+}
+
+impl Tier {
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Quick => "quick",
+            Tier::Standard => "standard",
+            Tier::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 /// The family of a model and the sizes that make it this member.
@@ -60,6 +83,7 @@ enum Architecture {
     Segformer(segformer::Config),
     Resnet(resnet::Config),
     Detr(detr::Config),
+    Maskformer(maskformer::Config),
     Rcnn(rcnn::Config),
 }
 
@@ -83,7 +107,7 @@ pub struct BuiltModel {
     pub weights: WeightsPlan,
     /// Trained parameters.
     pub parameters: u64,
-    /// Multiply-accumulates of MatMul, Gemm and Conv in one inference.
+    /// Multiply-accumulates of MatMul, Gemm, Conv and Einsum in one inference.
     pub macs: u64,
 }
 
@@ -121,9 +145,18 @@ pub fn find(name: &str) -> Option<&'static ZooModel> {
 /// # Errors
 /// When there is no such model, or the model cannot have that shape.
 pub fn build(name: &str, shape: &BuildShape) -> Result<BuiltModel, ZooError> {
+    build_within(name, shape, weights::CAPACITY)
+}
+
+/// Like [`build`], with the weights in an arena of `capacity` bytes in place of [`weights::CAPACITY`]; `u64::MAX` gives
+/// each weight bytes of its own.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_within(name: &str, shape: &BuildShape, capacity: u64) -> Result<BuiltModel, ZooError> {
     let model = find(name).ok_or_else(|| ZooError::Unknown { name: name.to_owned() })?;
     let mut graph = model.graph(shape).map_err(|problem| ZooError::Shape { model: model.name, problem })?;
-    let weights = weights::plan(&mut graph);
+    let weights = weights::plan(&mut graph, capacity);
     let BuiltGraph { model, parameters, macs, .. } = graph;
     Ok(BuiltModel { model, weights, parameters, macs })
 }
@@ -154,6 +187,7 @@ impl ZooModel {
             Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
             Architecture::Resnet(config) => resnet::build(config, self.name, batch, image()?),
             Architecture::Detr(config) => detr::build(config, self.name, batch, image()?),
+            Architecture::Maskformer(config) => maskformer::build(config, self.name, batch, image()?),
             Architecture::Rcnn(config) => rcnn::build(config, self.name, batch, image()?),
         }
     }
@@ -196,6 +230,23 @@ mod tests {
         }
     }
 
+    /// The same word on the command line, in the configuration and in lists.
+    #[test]
+    fn tiers_have_one_name_each() {
+        use clap::ValueEnum;
+        for &tier in Tier::value_variants() {
+            assert_eq!(tier.to_possible_value().unwrap().get_name(), tier.name());
+            assert_eq!(serde_json::to_value(tier).unwrap(), tier.name());
+        }
+    }
+
+    #[test]
+    fn the_quick_tier_is_what_baselines_are_committed_for() {
+        let quick: Vec<&str> =
+            models().iter().filter(|model| model.tier == Some(Tier::Quick)).map(|model| model.name).collect();
+        assert_eq!(quick, ["bert-base", "gpt2", "gpt2-decode", "vit-b-16", "swin-t", "segformer-b0"]);
+    }
+
     #[test]
     fn an_unknown_name_is_an_error_with_a_remedy() {
         let message = problem("bert-basic", 1, None, None);
@@ -215,6 +266,8 @@ mod tests {
             (problem("swin-t", 1, None, Some((30, 224))), ["swin-t", "multiples of 4"]),
             (problem("segformer-b0", 1, None, Some((0, 512))), ["segformer-b0", "multiples of 32"]),
             (problem("resnet-50", 1, None, Some((224, 31))), ["224x31", "32 or more"]),
+            (problem("detr-resnet-50", 1, None, Some((16, 800))), ["16x800", "32 or more"]),
+            (problem("maskformer-swin-base", 1, None, Some((800, 1066))), ["800x1066", "multiples of 4"]),
         ];
         for (message, parts) in cases {
             assert!(parts.iter().all(|part| message.contains(part)), "{message}");

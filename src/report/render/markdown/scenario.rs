@@ -75,9 +75,10 @@ fn measured(summary: &Summary, comparison: Option<&Comparison>, writer: &mut dyn
     operators(summary, comparison, writer)?;
     writeln!(
         writer,
-        "{}, {}; the nodes add up to {} of the latency ({} as the profiler reported them).\n",
+        "{}, {}{}; the nodes add up to {} of the latency ({} as the profiler reported them).\n",
         number::count(summary.latency_us.len() as u64, "launch", "launches"),
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
+        if summary.synthetic_weights { ", synthetic weights" } else { "" },
         number::percent(summary.reconciliation.median()),
         number::percent(summary.raw_reconciliation.median()),
     )

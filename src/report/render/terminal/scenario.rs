@@ -95,6 +95,7 @@ fn latency(page: &mut Page<'_>, summary: &Summary, comparison: Option<&Compariso
         format!("ONNX Runtime {}", summary.onnxruntime),
     ];
     facts.extend(summary.peak_rss_bytes.map(|bytes| format!("{} peak memory", number::bytes(bytes))));
+    facts.extend(summary.synthetic_weights.then(|| "synthetic weights".to_owned()));
     page.facts(&facts)
 }
 
