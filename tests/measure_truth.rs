@@ -10,7 +10,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use nongemm::measure::job::{JOB_SCHEMA, LaunchJob, ModelSource, Plan};
 use nongemm::measure::launch;
 use nongemm::measure::result::LaunchResult;
-use nongemm::runtime::session::{BoundSession, Engine, FeedTensor, GraphLevel, Model, Prepacking, SessionProvider, SessionSpec};
+use nongemm::runtime::session::{
+    BoundSession, Engine, FeedTensor, GraphLevel, Model, Prepacking, SessionProvider, SessionSpec,
+};
 use nongemm::runtime::{LocateOptions, locate};
 use nongemm::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
 

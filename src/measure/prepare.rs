@@ -149,8 +149,9 @@ pub fn synthesize(
 
 fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepared, PrepareError> {
     let model = file::read(path)?;
-    if let Some(Synthesized { model, arena, sha256, .. }) = synthesize(&model, path, weights)? {
+    if let Some(Synthesized { model, arena, sha256, nominal_bytes }) = synthesize(&model, path, weights)? {
         return Ok(Prepared {
+            repeats: nominal_bytes > arena.bytes.len() as u64,
             bytes: model.encode_to_vec(),
             path: None,
             sha256,

@@ -110,7 +110,8 @@ fn pyramid(b: &mut GraphBuilder, features: &[Value; 4]) -> [Value; 5] {
         });
     }
     sums.reverse();
-    let levels = [0, 1, 2, 3].map(|level| b.scope(&format!("layer_blocks.{level}"), |b| smooth(b, &sums[level], level)));
+    let levels =
+        [0, 1, 2, 3].map(|level| b.scope(&format!("layer_blocks.{level}"), |b| smooth(b, &sums[level], level)));
     let last = b.max_pool(&levels[3], 1, 2, 0);
     let [p2, p3, p4, p5] = levels;
     [p2, p3, p4, p5, last]

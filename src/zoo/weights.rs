@@ -94,6 +94,17 @@ pub fn plan(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
     }
 }
 
+/// Size of the distinct weights that any node but a Gather reads.
+fn packed_bytes(graph: &BuiltGraph, offsets: &[u64]) -> u64 {
+    let Some(model_graph) = &graph.model.graph else { return 0 };
+    let computing = model_graph.node.iter().filter(|node| node.op_type() != "Gather");
+    let read: HashSet<&str> = computing.flat_map(|node| node.input.iter().map(String::as_str)).collect();
+    let placed = graph.external.iter().zip(offsets);
+    let packed = placed.filter(|(weight, _)| read.contains(model_graph.initializer[weight.initializer].name()));
+    let distinct: HashSet<(&[i64], u64)> = packed.map(|(weight, offset)| (&weight.dims[..], *offset)).collect();
+    distinct.into_iter().map(|(dims, _)| dims.iter().product::<i64>().unsigned_abs() * 4).sum()
+}
+
 /// The arranged values of weights that lie at `offsets`.
 fn arranged(weights: &[ExternalWeight], offsets: &[u64]) -> Vec<ArrangedRun> {
     let all = weights.iter().zip(offsets).flat_map(|(weight, offset)| {
@@ -104,17 +115,6 @@ fn arranged(weights: &[ExternalWeight], offsets: &[u64]) -> Vec<ArrangedRun> {
         })
     });
     all.collect()
-}
-
-/// Size of the distinct weights that any node but a Gather reads.
-fn packed_bytes(graph: &BuiltGraph, offsets: &[u64]) -> u64 {
-    let Some(model_graph) = &graph.model.graph else { return 0 };
-    let computing = model_graph.node.iter().filter(|node| node.op_type() != "Gather");
-    let read: HashSet<&str> = computing.flat_map(|node| node.input.iter().map(String::as_str)).collect();
-    let placed = graph.external.iter().zip(offsets);
-    let packed = placed.filter(|(weight, _)| read.contains(model_graph.initializer[weight.initializer].name()));
-    let distinct: HashSet<(&[i64], u64)> = packed.map(|(weight, offset)| (&weight.dims[..], *offset)).collect();
-    distinct.into_iter().map(|(dims, _)| dims.iter().product::<i64>().unsigned_abs() * 4).sum()
 }
 
 /// One after the other, each in a region of its own scale.
@@ -173,9 +173,14 @@ pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
         }
         work();
     });
-    arrange(bytes, &plan.arranged);
+    arrange(Arc::get_mut(&mut arena).expect("the arena still has no other owner"), &plan.arranged);
     arena
 }
+
+/// More threads than this wait for memory instead of filling it.
+const FILLING_THREADS: usize = 4;
+/// Longest stretch that one thread fills at a time, in bytes.
+const PIECE_BYTES: usize = 32 << 20;
 
 /// Writes the values that are not drawn.
 fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
@@ -187,10 +192,6 @@ fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
     }
 }
 
-/// More threads than this wait for memory instead of filling it.
-const FILLING_THREADS: usize = 4;
-/// Longest stretch that one thread fills at a time, in bytes.
-const PIECE_BYTES: usize = 32 << 20;
 /// Numbers of a piece that are drawn, in bytes; the rest are copies of stretches of them.
 const DRAWN_BYTES: usize = 256 << 10;
 

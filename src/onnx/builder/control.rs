@@ -12,12 +12,7 @@ impl GraphBuilder {
     ///
     /// # Panics
     /// When the body adds parameters: those belong to the graph around it.
-    pub fn for_each(
-        &mut self,
-        count: &Value,
-        expected: i64,
-        body: impl FnOnce(&mut Self, &Value) -> Value,
-    ) -> Value {
+    pub fn for_each(&mut self, count: &Value, expected: i64, body: impl FnOnce(&mut Self, &Value) -> Value) -> Value {
         let (parameters, macs) = (self.parameters, self.macs);
         let inside = GraphProto { name: Some(self.scoped("/", "body")), ..Default::default() };
         let outside = std::mem::replace(&mut self.graph, inside);

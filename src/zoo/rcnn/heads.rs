@@ -20,17 +20,11 @@ const OVERLAP: f32 = 0.5;
 const DELTA_WEIGHTS: [f32; 2] = [10.0, 5.0];
 
 /// The detections in each image.
-pub fn detections(
-    b: &mut GraphBuilder,
-    levels: &[Value; 5],
-    proposals: &[Value],
-    images: &Images,
-) -> Vec<Detections> {
+pub fn detections(b: &mut GraphBuilder, levels: &[Value; 5], proposals: &[Value], images: &Images) -> Vec<Detections> {
     let pooled = b.scope("box_roi_pool", |b| pool::pool(b, levels, proposals, GRID));
     let features = b.scope("box_head", |b| layers(b, &pooled));
     let (logits, deltas) = b.scope("box_predictor", |b| predictor(b, &features));
-    let joined =
-        if let [only] = proposals { only.clone() } else { b.concat(&proposals.iter().collect::<Vec<_>>(), 0) };
+    let joined = if let [only] = proposals { only.clone() } else { b.concat(&proposals.iter().collect::<Vec<_>>(), 0) };
     let moved = boxes::decode(b, &deltas, &joined, DELTA_WEIGHTS);
     let scores = b.softmax(&logits);
     let (moved, scores) = (by_image(b, &moved, proposals), by_image(b, &scores, proposals));
