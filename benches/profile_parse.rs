@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use nongemm::profile::{NameEncoding, Tallies};
-use nongemm::runtime::session::{BoundSession, Engine, GraphLevel, Model, SessionProvider, SessionSpec};
+use nongemm::runtime::session::{BoundSession, Engine, GraphLevel, Model, Prepacking, SessionProvider, SessionSpec};
 use nongemm::runtime::{LocateOptions, locate};
 
 #[path = "../tests/support/graphs.rs"]
@@ -78,6 +78,7 @@ fn profile(folder: &Path) -> (PathBuf, usize) {
         provider: SessionProvider::Cpu,
         level: GraphLevel::Disable,
         threads: 1,
+        prepacking: Prepacking::Distinct,
     };
     let mut session = BoundSession::new(&engine, &spec, &[graphs::feed("x", &[1, 1])]).unwrap();
     let path = folder.join("many.json");

@@ -109,6 +109,8 @@ pub enum Verb {
     Strip(StripArgs),
     /// Show a saved report again
     Report(ReportArgs),
+    /// Measure what a paper published, and write it as a table and a chart
+    Study(StudyArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
     Doctor,
     /// Write a commented nongemm.toml
@@ -190,6 +192,9 @@ pub struct DimensionArgs {
     /// Intra-operator threads
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: Option<Vec<u32>>,
+    /// Batch sizes of the verb's own, for models that have the dimension and of which nobody says any. No flag.
+    #[arg(skip)]
+    pub usual_batch: Vec<u32>,
     /// Where the weights of .onnx files come from [default: stored; synthetic for what `strip` wrote]
     #[arg(long, value_name = "WHERE")]
     pub weights: Option<Weights>,
@@ -269,6 +274,42 @@ pub struct ReportArgs {
     pub markdown: Option<PathBuf>,
 }
 
+/// Which study.
+#[derive(Debug, Clone, Args)]
+pub struct StudyArgs {
+    /// Which study.
+    #[command(subcommand)]
+    pub study: Study,
+}
+
+/// The studies.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Study {
+    /// Group shares of each model at batch 1 and 8, beside those of NonGEMM Bench (arXiv 2404.11788, Figure 5)
+    Suite(SuiteStudyArgs),
+}
+
+/// What the study of the suite measures or reads, and where it writes.
+#[derive(Debug, Clone, Args)]
+pub struct SuiteStudyArgs {
+    /// What to measure; batch 1 and 8 where neither the command line nor the configuration says any.
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+    /// Folder for suite.md, suite.json and suite.svg, and for report.json, which grows with each scenario
+    #[arg(long, short, value_name = "DIR", default_value = "nongemm-study", help_heading = "Output")]
+    pub output: PathBuf,
+    /// Measure nothing: show these saved reports, all together
+    // clap leaves the group of a struct that holds another one empty, so the flags of MeasureArgs are named.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all =
+            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run"]
+    )]
+    pub from: Vec<PathBuf>,
+}
+
 impl Cli {
     /// Parses arguments as cargo passes them (`cargo-nongemm nongemm check`) or as typed directly.
     ///
@@ -304,7 +345,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "export", "strip"] {
+        for verb in ["check", "export", "strip", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());
@@ -324,6 +365,20 @@ mod tests {
         let Verb::Run(run) = parse("x run bert* --batch 1,8 --image 224,800x1066").unwrap().verb else { panic!() };
         assert_eq!(run.dimensions.batch, Some(vec![1, 8]));
         assert_eq!(run.dimensions.image.unwrap()[1], ImageSize { height: 800, width: 1066 });
+    }
+
+    #[test]
+    fn a_study_measures_or_reads() {
+        let Verb::Study(StudyArgs { study: Study::Suite(suite) }) =
+            parse("x study suite --from a.json b.json -o out").unwrap().verb
+        else {
+            panic!()
+        };
+        assert_eq!((suite.from.len(), suite.output), (2, PathBuf::from("out")));
+        for measuring in ["bert-base", "--tier full", "--batch 1", "--launches 2"] {
+            let line = format!("x study suite {measuring} --from a.json");
+            assert_eq!(parse(&line).unwrap_err().exit_code(), 2, "{line}");
+        }
     }
 
     #[test]

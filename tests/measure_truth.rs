@@ -10,7 +10,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use nongemm::measure::job::{JOB_SCHEMA, LaunchJob, ModelSource, Plan};
 use nongemm::measure::launch;
 use nongemm::measure::result::LaunchResult;
-use nongemm::runtime::session::{BoundSession, Engine, FeedTensor, GraphLevel, Model, SessionProvider, SessionSpec};
+use nongemm::runtime::session::{
+    BoundSession, Engine, FeedTensor, GraphLevel, Model, Prepacking, SessionProvider, SessionSpec,
+};
 use nongemm::runtime::{LocateOptions, locate};
 use nongemm::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
 
@@ -58,6 +60,7 @@ fn launch(source: ModelSource, scenario: Scenario, plan: Plan) -> LaunchResult {
         source,
         dimensions: Default::default(),
         input_files: Default::default(),
+        weights: Default::default(),
         plan,
         scratch_dir: scratch.path().to_owned(),
         trace: false,
@@ -78,6 +81,7 @@ fn session(model: &[u8], feed: &FeedTensor) -> BoundSession {
         provider: SessionProvider::Cpu,
         level: GraphLevel::Disable,
         threads: 1,
+        prepacking: Prepacking::Distinct,
     };
     BoundSession::new(&Engine::load(&library()).unwrap(), &spec, std::slice::from_ref(feed)).unwrap()
 }
@@ -327,6 +331,7 @@ fn an_operator_that_nobody_has_is_named_with_its_node() {
         source: ModelSource::Bytes { model, feeds: vec![graphs::feed("x", &[4])] },
         dimensions: Default::default(),
         input_files: Default::default(),
+        weights: Default::default(),
         plan: plan(1),
         scratch_dir: scratch.path().to_owned(),
         trace: false,

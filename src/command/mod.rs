@@ -14,6 +14,7 @@ mod results;
 pub mod run;
 mod status;
 pub mod strip;
+pub mod study;
 mod suite;
 
 use std::ffi::OsString;
@@ -181,6 +182,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Export(arguments) => export::export(terminal, &arguments),
         Verb::Strip(arguments) => strip::strip(terminal, &arguments),
         Verb::Report(arguments) => replay::report(terminal, &arguments),
+        Verb::Study(arguments) => study::study(terminal, &arguments.study),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
         Verb::Launch { result } => Ok(launch::serve(&result)),

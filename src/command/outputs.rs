@@ -44,27 +44,44 @@ pub(super) fn finish(
     scenarios: Vec<ScenarioReport>,
     arguments: &MeasureArgs,
 ) -> anyhow::Result<Exit> {
-    let report = Report {
+    let report = assemble(command, machine, scenarios);
+    if terminal.json() {
+        json::render(&report, &mut terminal.out)?;
+    } else {
+        summary(terminal, &report)?;
+    }
+    copies(terminal, &report, arguments)?;
+    Ok(report.outcome.into())
+}
+
+/// The report of what was measured so far.
+pub(super) fn assemble(command: &str, machine: Machine, scenarios: Vec<ScenarioReport>) -> Report {
+    Report {
         schema: REPORT_SCHEMA,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         command: command.to_owned(),
         machine,
         outcome: outcome(count(&scenarios)),
         scenarios,
-    };
-    if terminal.json() {
-        json::render(&report, &mut terminal.out)?;
-    } else {
-        let options = options(terminal);
-        terminal::summary(&report, &options, &mut terminal.out)?;
     }
+}
+
+/// Shows what a run comes to.
+pub(super) fn summary(terminal: &mut Terminal, report: &Report) -> anyhow::Result<()> {
+    let options = options(terminal);
+    terminal::summary(report, &options, &mut terminal.out)?;
+    Ok(())
+}
+
+/// Writes the files that were asked for.
+pub(super) fn copies(terminal: &mut Terminal, report: &Report, arguments: &MeasureArgs) -> anyhow::Result<()> {
     if let Some(path) = &arguments.save {
-        save(terminal, path, |writer| json::render(&report, writer))?;
+        save(terminal, path, |writer| json::render(report, writer))?;
     }
     if let Some(path) = &arguments.markdown {
-        save(terminal, path, |writer| markdown::render(&report, writer))?;
+        save(terminal, path, |writer| markdown::render(report, writer))?;
     }
-    Ok(report.outcome.into())
+    Ok(())
 }
 
 /// How the terminal shows reports under the global options.

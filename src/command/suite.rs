@@ -106,6 +106,7 @@ impl Session {
             source: model_source(planned),
             dimensions: planned.dimensions.clone(),
             input_files: input_files(planned.inputs.as_ref()),
+            weights: Default::default(),
             plan: Plan {
                 warmup_runs: self.measure.warmup,
                 min_iterations: self.measure.min_iterations,
@@ -138,6 +139,10 @@ impl Session {
 
 /// Scenarios of the configuration that the selection names, under the flags of the command line.
 pub(super) fn plan(config: &Config, selection: &[String], dimensions: &DimensionArgs) -> anyhow::Result<Vec<Planned>> {
+    let mut config = std::borrow::Cow::Borrowed(config);
+    if config.suite.batch.is_empty() && !dimensions.usual_batch.is_empty() {
+        config.to_mut().suite.batch.clone_from(&dimensions.usual_batch);
+    }
     let overrides = Overrides {
         provider: dimensions.provider.clone(),
         precision: dimensions.precision.clone(),
@@ -148,7 +153,7 @@ pub(super) fn plan(config: &Config, selection: &[String], dimensions: &Dimension
         threads: dimensions.threads.clone(),
         weights: dimensions.weights,
     };
-    Ok(expand(config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
+    Ok(expand(&config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
 }
 
 /// The built-in models as the configuration needs to know them.

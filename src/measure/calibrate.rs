@@ -20,7 +20,7 @@ use crate::onnx::proto::{
 };
 use crate::profile::NameEncoding;
 use crate::runtime::session::{
-    BoundSession, Engine, FeedTensor, GraphLevel, Model, SessionProvider, SessionSpec, TensorData,
+    BoundSession, Engine, FeedTensor, GraphLevel, Model, Prepacking, SessionProvider, SessionSpec, TensorData,
 };
 
 /// Nodes of a chain: enough to make what a run costs as a whole small beside what its nodes cost.
@@ -63,6 +63,7 @@ fn chain_cost(engine: &Engine, threads: u32, scratch: &Path, operator: &str, inp
         provider: SessionProvider::Cpu,
         level: GraphLevel::Disable,
         threads,
+        prepacking: Prepacking::Distinct,
     };
     let session = BoundSession::new(engine, &spec, &[feed()]).map_err(LaunchError::Calibration)?;
     let encoding = NameEncoding::of_version(engine.version());

@@ -29,6 +29,9 @@ pub struct LaunchJob {
     /// NumPy files with inputs, for models of the user's.
     #[serde(default)]
     pub input_files: InputFiles,
+    /// How the weights lie in memory.
+    #[serde(default)]
+    pub weights: WeightsInMemory,
     /// How often to run.
     pub plan: Plan,
     /// Whether the events of one run are wanted too.
@@ -36,6 +39,16 @@ pub struct LaunchJob {
     pub trace: bool,
     /// A private folder for profiles; emptied by its owner.
     pub scratch_dir: PathBuf,
+}
+
+/// How a launch holds its weights. Anything but the default is there to be compared with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct WeightsInMemory {
+    /// Gives each weight of a built-in model bytes of its own, however large the model.
+    pub distinct: bool,
+    /// Keeps ONNX Runtime from packing weights for its kernels when the session is made.
+    pub without_prepacking: bool,
 }
 
 /// Where a launch takes its model from.

@@ -12,7 +12,9 @@ use crate::measure::result::{LAUNCH_SCHEMA, LaunchResult, LaunchWarning, Overhea
 use crate::measure::runs::{Runs, RunsError, median, micros_of};
 use crate::measure::timeline;
 use crate::profile::NameEncoding;
-use crate::runtime::session::{BoundSession, Engine, GraphLevel, SessionError, SessionProvider, SessionSpec};
+use crate::runtime::session::{
+    BoundSession, Engine, GraphLevel, Prepacking, SessionError, SessionProvider, SessionSpec,
+};
 use crate::scenario::{Optimization, Provider};
 
 /// Below this many profiled runs, one disturbance weighs on the figures of a node.
@@ -65,6 +67,11 @@ fn spec<'a>(job: &LaunchJob, prepared: &'a Prepared) -> SessionSpec<'a> {
             Optimization::All => GraphLevel::All,
         },
         threads: job.scenario.threads,
+        prepacking: match (job.weights.without_prepacking, prepared.repeats) {
+            (true, _) => Prepacking::Off,
+            (false, false) => Prepacking::Distinct,
+            (false, true) => Prepacking::Repeated,
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use crate::measure::inputs::{self, InputData, InputError, InputRequest, InputTen
 use crate::measure::job::{LaunchJob, ModelSource};
 use crate::onnx::inspect::NodeIndex;
 use crate::onnx::proto::{GraphProto, ModelProto};
-use crate::onnx::weightless::{self, StripOptions, WeightlessError};
+use crate::onnx::weightless::{self, StripOptions, Synthetic, WeightlessError};
 use crate::onnx::{OnnxError, external, file};
 use crate::runtime::session::{ExternalFile, FeedTensor, Model, TensorData};
 use crate::scenario::{Scenario, Weights};
@@ -50,6 +50,8 @@ pub(super) struct Prepared {
     sha256: String,
     nodes: NodeIndex,
     pub(super) external: Vec<ExternalFile>,
+    /// True where weights share bytes of `external`.
+    pub(super) repeats: bool,
     pub(super) feeds: Vec<FeedTensor>,
     pub(super) synthetic_weights: bool,
     model: ModelProto,
@@ -73,6 +75,7 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
             sha256: sha256_hex(model),
             nodes: NodeIndex::default(),
             external: Vec::new(),
+            repeats: false,
             feeds: feeds.clone(),
             synthetic_weights: false,
             model: ModelProto::decode(model.as_slice())?,
@@ -83,7 +86,8 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
 }
 
 fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
-    let built = zoo::build(name, &build_shape(&job.scenario))?;
+    let capacity = if job.weights.distinct { u64::MAX } else { weights::CAPACITY };
+    let built = zoo::build_within(name, &build_shape(&job.scenario), capacity)?;
     let feeds = feeds(job, &built.model, name)?;
     let bytes = built.model.encode_to_vec();
     let arena = ExternalFile { location: built.weights.file_name.to_owned(), bytes: weights::fill(&built.weights) };
@@ -92,6 +96,7 @@ fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
         sha256: sha256_hex(&bytes),
         nodes: NodeIndex::of(&built.model),
         external: vec![arena],
+        repeats: built.weights.repeats(),
         feeds,
         synthetic_weights: true,
         bytes,
@@ -108,6 +113,8 @@ pub struct Synthesized {
     pub arena: ExternalFile,
     /// Size of the weights as deployed, without sharing, in bytes.
     pub nominal_bytes: u64,
+    /// True where weights share bytes of the arena.
+    repeats: bool,
     /// SHA-256 of the graph before its weights got their places.
     sha256: String,
 }
@@ -139,18 +146,20 @@ pub fn synthesize(
     let sha256 = sha256_hex(&model.encode_to_vec());
     let synthetic = weightless::synthesize(&mut model, path)?;
     let arena = ExternalFile { location: weightless::FILE_NAME.to_owned(), bytes: synthetic.arena() };
-    Ok(Some(Synthesized { model, arena, nominal_bytes: synthetic.nominal_bytes, sha256 }))
+    let Synthetic { nominal_bytes, .. } = synthetic;
+    Ok(Some(Synthesized { model, arena, nominal_bytes, repeats: synthetic.repeats(), sha256 }))
 }
 
 fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepared, PrepareError> {
     let model = file::read(path)?;
-    if let Some(Synthesized { model, arena, sha256, .. }) = synthesize(&model, path, weights)? {
+    if let Some(Synthesized { model, arena, repeats, sha256, .. }) = synthesize(&model, path, weights)? {
         return Ok(Prepared {
             bytes: model.encode_to_vec(),
             path: None,
             sha256,
             nodes: NodeIndex::of(&model),
             external: vec![arena],
+            repeats,
             feeds: feeds(job, &model, &path.display().to_string())?,
             synthetic_weights: true,
             model,
@@ -165,6 +174,7 @@ fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepar
         sha256: sha256_hex(&bytes),
         nodes: NodeIndex::of(&model),
         external: Vec::new(),
+        repeats: false,
         feeds,
         synthetic_weights: false,
         model,

@@ -4,6 +4,8 @@
 //! multiply-accumulates, so that a graph's totals need no second pass. A wrong shape is a bug in the code that builds
 //! the graph, never something a user typed, so the methods panic and name the node.
 
+mod control;
+mod detection;
 mod layout;
 mod math;
 mod vision;
@@ -19,6 +21,7 @@ use super::proto::{
     ValueInfoProto, attribute_proto::AttributeType, tensor_shape_proto, type_proto,
 };
 
+pub use detection::RoiGrid;
 pub use math::{ConvSpec, GemmSpec};
 
 /// The operator set that built graphs import.
@@ -101,6 +104,17 @@ impl Init {
     }
 }
 
+/// Consecutive elements of a parameter, in row-major order, that all have one value instead of a drawn one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Run {
+    /// Index of the first element.
+    pub start: i64,
+    /// Number of elements.
+    pub count: i64,
+    /// What they are.
+    pub value: f32,
+}
+
 /// A parameter whose bytes stand outside the model; where is decided after the graph is complete.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExternalWeight {
@@ -110,6 +124,8 @@ pub struct ExternalWeight {
     pub dims: Vec<i64>,
     /// Half the width of the uniform distribution of its values, around zero.
     pub half_width: f32,
+    /// Values that are not drawn; where runs overlap, the later one holds.
+    pub arranged: Vec<Run>,
 }
 
 impl ExternalWeight {
@@ -128,7 +144,7 @@ pub struct BuiltGraph {
     pub external: Vec<ExternalWeight>,
     /// Trained parameters of the architecture (constants not counted).
     pub parameters: u64,
-    /// Multiply-accumulates of MatMul, Gemm and Conv in one inference.
+    /// Multiply-accumulates of MatMul, Gemm, Conv and Einsum in one inference.
     pub macs: u64,
 }
 
@@ -214,12 +230,42 @@ impl GraphBuilder {
         if elements > INLINE_ELEMENTS && centre == 0.0 {
             tensor.data_location = Some(DataLocation::External as i32);
             let initializer = self.graph.initializer.len();
-            self.external.push(ExternalWeight { initializer, dims: dims.to_vec(), half_width });
+            self.external.push(ExternalWeight { initializer, dims: dims.to_vec(), half_width, arranged: Vec::new() });
         } else {
             let values = inline_values(self.graph.initializer.len(), elements, half_width, centre);
             tensor.raw_data = Some(Bytes::from(values));
         }
         self.graph.initializer.push(tensor);
+        Value::fixed(name, DataType::Float, dims)
+    }
+
+    /// Adds a trained parameter like [`GraphBuilder::parameter`], some of whose values are arranged so that what the model
+    /// does with data is realistic.
+    ///
+    /// # Panics
+    /// When the parameter is so small that it stands in the model: [`GraphBuilder::given_parameter`] is for those.
+    pub fn arranged_parameter(&mut self, name: &str, dims: &[i64], init: Init, runs: Vec<Run>) -> Value {
+        let value = self.parameter(name, dims, init);
+        let weight = self.external.last_mut().filter(|weight| weight.initializer + 1 == self.graph.initializer.len());
+        weight.unwrap_or_else(|| panic!("`{}` is not outside the model", value.name)).arranged = runs;
+        value
+    }
+
+    /// Adds a trained parameter all of whose values are given; they stand in the model.
+    ///
+    /// # Panics
+    /// When the number of values is not that of the shape.
+    pub fn given_parameter(&mut self, name: &str, dims: &[i64], values: &[f32]) -> Value {
+        assert_eq!(dims.iter().product::<i64>(), int(values.len()), "parameter `{name}` of {dims:?}");
+        self.parameters += values.len() as u64;
+        let name = self.unique(&self.scoped(".", name));
+        self.graph.initializer.push(TensorProto {
+            name: Some(name.clone()),
+            dims: dims.to_vec(),
+            data_type: Some(DataType::Float as i32),
+            raw_data: Some(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()),
+            ..Default::default()
+        });
         Value::fixed(name, DataType::Float, dims)
     }
 

@@ -6,6 +6,7 @@ pub mod figures;
 mod fixtures;
 pub mod render;
 pub mod standing;
+pub mod study;
 pub mod wording;
 
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,9 @@ use ort::value::{DynTensor, Tensor, TensorElementType, ValueType};
 use serde::{Deserialize, Serialize};
 
 mod error;
+mod heap;
+
+use heap::KeptHeap;
 
 pub use error::SessionError;
 
@@ -66,6 +69,17 @@ pub enum GraphLevel {
     All,
 }
 
+/// Whether weights are packed for the kernels that read them, once, when the session is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prepacking {
+    /// They are not: kernels pack them in each run. Sessions are ready sooner and take less memory.
+    Off,
+    /// They are, as deployments have it.
+    Distinct,
+    /// They are, and most packed copies equal an earlier one, which ONNX Runtime then uses in their stead.
+    Repeated,
+}
+
 /// Where a session's graph is read from.
 #[derive(Debug, Clone, Copy)]
 pub enum Model<'a> {
@@ -97,6 +111,8 @@ pub struct SessionSpec<'a> {
     pub level: GraphLevel,
     /// Intra-operator threads.
     pub threads: u32,
+    /// Whether weights are packed.
+    pub prepacking: Prepacking,
 }
 
 /// The bytes or strings of one tensor.
@@ -146,11 +162,13 @@ impl BoundSession {
     pub fn new(engine: &Engine, spec: &SessionSpec<'_>, feeds: &[FeedTensor]) -> Result<BoundSession, SessionError> {
         let mut builder = configured(engine, spec).map_err(SessionError::from_ort)?;
         builder = with_provider(builder, spec.provider)?;
+        let kept_heap = (spec.prepacking == Prepacking::Repeated).then(KeptHeap::new);
         let session = match spec.model {
             Model::Bytes(bytes) => builder.commit_from_memory(bytes),
             Model::File(path) => builder.commit_from_file(path),
         }
         .map_err(SessionError::from_ort)?;
+        drop(kept_heap);
         let feeds = bind(&session, feeds)?;
         Ok(BoundSession { session, feeds, _external: spec.external.clone() })
     }
@@ -213,7 +231,9 @@ fn configured(engine: &Engine, spec: &SessionSpec<'_>) -> ort::Result<SessionBui
     // Node times add up to wall time only where nodes run one after another.
     builder = forget(builder.with_parallel_execution(false))?;
     builder = forget(builder.with_intra_threads(threads))?;
-    builder = forget(builder.with_prepacking(true))?;
+    builder = forget(builder.with_prepacking(spec.prepacking != Prepacking::Off))?;
+    // On the session's own threads; with one thread it changes nothing.
+    builder = forget(builder.with_config_entry("session.prepack.enable_parallel", "1"))?;
     builder = forget(builder.with_log_level(ort::logging::LogLevel::Error))?;
     if !spec.external.is_empty() {
         // Without this entry every initializer is copied out of the buffer.

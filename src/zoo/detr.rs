@@ -26,14 +26,15 @@ const TURN: f32 = 2.0 * std::f32::consts::PI;
 const EPSILON: f32 = 1e-6;
 /// Slowest wave of the position's encoding over the fastest.
 const TEMPERATURE: f32 = 10_000.0;
+/// The exporter computes at export time what has up to this many elements.
+const FOLDED_ELEMENTS: i64 = 512 * 512;
 
 /// Builds the graph, or says what is wrong with the shape.
 pub fn build(config: &Config, name: &str, batch: i64, image: (i64, i64)) -> Result<BuiltGraph, String> {
     resnet::check_image(image)?;
     let mut b = GraphBuilder::new(name);
     let pixels = b.input("pixel_values", DataType::Float, &[batch, 3, image.0, image.1]);
-    let one = b.scalar(1.0);
-    let everywhere = b.expand(&one, &[batch, image.0, image.1]);
+    let everywhere = ones(&mut b, &[batch, image.0, image.1]);
     let [.., features] = b.scope("backbone", |b| resnet::trunk(b, &pixels, resnet::BatchNorm::Frozen));
     let size = [features.dim(2), features.dim(3)];
     let seen = b.scope("mask", |b| shrink_mask(b, &everywhere, size));
@@ -59,6 +60,18 @@ pub fn build(config: &Config, name: &str, batch: i64, image: (i64, i64)) -> Resu
     Ok(b.finish())
 }
 
+/// Ones, which the exporter has laid out where there are not too many.
+fn ones(b: &mut GraphBuilder, dims: &[i64]) -> Value {
+    let elements: i64 = dims.iter().product();
+    match usize::try_from(elements) {
+        Ok(count) if elements <= FOLDED_ELEMENTS => b.float(dims, &vec![1.0; count]),
+        _ => {
+            let one = b.scalar(1.0);
+            b.expand(&one, dims)
+        }
+    }
+}
+
 /// Which positions of the features are image and not padding, from the same of the pixels: (batch, rows, columns).
 fn shrink_mask(b: &mut GraphBuilder, pixels: &Value, [rows, columns]: [i64; 2]) -> Value {
     let image = b.unsqueeze(pixels, &[0]);
@@ -74,9 +87,46 @@ fn positions(b: &mut GraphBuilder, seen: &Value) -> Value {
     let across = b.cum_sum(&seen, 2);
     let down = turn(b, &down, 1);
     let across = turn(b, &across, 2);
-    let (down, across) = (spread(b, &down), spread(b, &across));
-    let down = waves(b, &down);
-    let across = waves(b, &across);
+    let [down, across] = [down, across].map(|angles| {
+        let angles = b.unsqueeze(&angles, &[3]);
+        spread(b, &angles)
+    });
+    join_waves(b, &down, &across)
+}
+
+/// The same encoding where all of the image is seen, (batch, width, rows, columns): the exporter has computed the angles
+/// already, and slowed them too where that was small enough. (Of fewer than 65 positions it would compute the waves too.)
+pub fn positions_of_whole_image(b: &mut GraphBuilder, batch: i64, [rows, columns]: [i64; 2]) -> Value {
+    let channels = WIDTH / 2;
+    let slowed = batch * rows * columns * channels <= FOLDED_ELEMENTS;
+    let [down, across] = [rows, columns].map(angles);
+    let every = |of: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+        let image = (0..down.len()).flat_map(|row| (0..across.len()).map(move |column| (row, column)));
+        let image: Vec<f32> = image.map(|(row, column)| of(row, column)).collect();
+        (0..batch).flat_map(|_| image.iter().copied()).collect()
+    };
+    let periods = periods();
+    let [down, across] = [every(&|row, _| down[row]), every(&|_, column| across[column])].map(|angles| {
+        if slowed {
+            let slowed: Vec<f32> = angles.iter().flat_map(|angle| periods.iter().map(move |by| angle / by)).collect();
+            return b.float(&[batch, rows, columns, channels], &slowed);
+        }
+        let angles = b.float(&[batch, rows, columns, 1], &angles);
+        spread(b, &angles)
+    });
+    join_waves(b, &down, &across)
+}
+
+/// Positions along an axis of that length as parts of a full turn.
+#[allow(clippy::cast_precision_loss, reason = "a side of the features is small")]
+fn angles(length: i64) -> Vec<f32> {
+    (1..=length).map(|position| position as f32 / (length as f32 + EPSILON) * TURN).collect()
+}
+
+/// The waves of rows and of columns as channels of one image.
+fn join_waves(b: &mut GraphBuilder, down: &Value, across: &Value) -> Value {
+    let across = waves(b, across);
+    let down = waves(b, down);
     let both = b.concat(&[&down, &across], 3);
     b.transpose(&both, &[0, 3, 1, 2])
 }
@@ -90,12 +140,10 @@ fn turn(b: &mut GraphBuilder, counts: &Value, axis: i64) -> Value {
     b.mul(&part, &turn)
 }
 
-/// Angles slowed to the frequency of each channel.
+/// Angles of size 1 in the last axis slowed to the frequency of each channel.
 fn spread(b: &mut GraphBuilder, angles: &Value) -> Value {
-    let angles = b.unsqueeze(angles, &[3]);
-    let periods = periods();
-    let periods = b.float(&[WIDTH / 2], &periods);
-    b.div(&angles, &periods)
+    let periods = b.float(&[WIDTH / 2], &periods());
+    b.div(angles, &periods)
 }
 
 /// Sine of the even channels and cosine of the odd ones, in turn.
@@ -137,7 +185,7 @@ fn box_of_query(b: &mut GraphBuilder, found: &Value) -> Value {
 }
 
 /// (batch, channels, rows, columns) to (batch, tokens, channels).
-fn image_to_tokens(b: &mut GraphBuilder, image: &Value) -> Value {
+pub fn image_to_tokens(b: &mut GraphBuilder, image: &Value) -> Value {
     let flat = b.view(image, &[image.dim(0), image.dim(1), image.dim(2) * image.dim(3)]);
     b.transpose(&flat, &[0, 2, 1])
 }

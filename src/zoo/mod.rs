@@ -8,6 +8,8 @@ mod bert;
 mod blocks;
 mod detr;
 mod gpt2;
+mod maskformer;
+mod rcnn;
 mod registry;
 mod resnet;
 mod segformer;
@@ -81,6 +83,8 @@ enum Architecture {
     Segformer(segformer::Config),
     Resnet(resnet::Config),
     Detr(detr::Config),
+    Maskformer(maskformer::Config),
+    Rcnn(rcnn::Config),
 }
 
 /// The shape a model is to be built for; what is `None` takes the model's default.
@@ -103,7 +107,7 @@ pub struct BuiltModel {
     pub weights: WeightsPlan,
     /// Trained parameters.
     pub parameters: u64,
-    /// Multiply-accumulates of MatMul, Gemm and Conv in one inference.
+    /// Multiply-accumulates of MatMul, Gemm, Conv and Einsum in one inference.
     pub macs: u64,
 }
 
@@ -141,9 +145,18 @@ pub fn find(name: &str) -> Option<&'static ZooModel> {
 /// # Errors
 /// When there is no such model, or the model cannot have that shape.
 pub fn build(name: &str, shape: &BuildShape) -> Result<BuiltModel, ZooError> {
+    build_within(name, shape, weights::CAPACITY)
+}
+
+/// Like [`build`], with the weights in an arena of `capacity` bytes in place of [`weights::CAPACITY`]; `u64::MAX` gives
+/// each weight bytes of its own.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_within(name: &str, shape: &BuildShape, capacity: u64) -> Result<BuiltModel, ZooError> {
     let model = find(name).ok_or_else(|| ZooError::Unknown { name: name.to_owned() })?;
     let mut graph = model.graph(shape).map_err(|problem| ZooError::Shape { model: model.name, problem })?;
-    let weights = weights::plan(&mut graph);
+    let weights = weights::plan(&mut graph, capacity);
     let BuiltGraph { model, parameters, macs, .. } = graph;
     Ok(BuiltModel { model, weights, parameters, macs })
 }
@@ -174,6 +187,8 @@ impl ZooModel {
             Architecture::Segformer(config) => segformer::build(config, self.name, batch, image()?),
             Architecture::Resnet(config) => resnet::build(config, self.name, batch, image()?),
             Architecture::Detr(config) => detr::build(config, self.name, batch, image()?),
+            Architecture::Maskformer(config) => maskformer::build(config, self.name, batch, image()?),
+            Architecture::Rcnn(config) => rcnn::build(config, self.name, batch, image()?),
         }
     }
 }
@@ -251,6 +266,8 @@ mod tests {
             (problem("swin-t", 1, None, Some((30, 224))), ["swin-t", "multiples of 4"]),
             (problem("segformer-b0", 1, None, Some((0, 512))), ["segformer-b0", "multiples of 32"]),
             (problem("resnet-50", 1, None, Some((224, 31))), ["224x31", "32 or more"]),
+            (problem("detr-resnet-50", 1, None, Some((16, 800))), ["16x800", "32 or more"]),
+            (problem("maskformer-swin-base", 1, None, Some((800, 1066))), ["800x1066", "multiples of 4"]),
         ];
         for (message, parts) in cases {
             assert!(parts.iter().all(|part| message.contains(part)), "{message}");

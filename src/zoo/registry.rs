@@ -1,9 +1,9 @@
 //! The table of built-in models: one row each, families together, in the order that people see.
 
-use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, resnet, segformer, swin, vit};
+use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, maskformer, rcnn, resnet, segformer, swin, vit};
 
 /// All rows.
-pub(super) static MODELS: [ZooModel; 17] = [
+pub(super) static MODELS: [ZooModel; 21] = [
     ZooModel {
         name: "bert-base",
         about: "BERT base uncased with a sequence classification head",
@@ -156,5 +156,41 @@ pub(super) static MODELS: [ZooModel; 17] = [
         default_image: Some((800, 1066)),
         tier: Some(Tier::Standard),
         architecture: Architecture::Detr(detr::R50),
+    },
+    ZooModel {
+        name: "maskformer-swin-base",
+        about: "MaskFormer with Swin-B, panoptic segmentation of the 133 classes of COCO in 100 queries",
+        parameters: 101_827_070,
+        default_sequence: None,
+        default_image: Some((800, 1088)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Maskformer(maskformer::SWIN_BASE),
+    },
+    ZooModel {
+        name: "maskformer-swin-small",
+        about: "MaskFormer with Swin-S",
+        parameters: 63_072_080,
+        default_sequence: None,
+        default_image: Some((800, 1088)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Maskformer(maskformer::SWIN_SMALL),
+    },
+    ZooModel {
+        name: "fasterrcnn-resnet50-fpn",
+        about: "Faster R-CNN on ResNet-50 with a feature pyramid, boxes of 90 classes (COCO)",
+        parameters: 41_755_286,
+        default_sequence: None,
+        default_image: Some((800, 1066)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Rcnn(rcnn::FASTER),
+    },
+    ZooModel {
+        name: "maskrcnn-resnet50-fpn",
+        about: "Mask R-CNN on ResNet-50 with a feature pyramid, boxes and masks of 90 classes (COCO)",
+        parameters: 44_401_393,
+        default_sequence: None,
+        default_image: Some((800, 1066)),
+        tier: Some(Tier::Standard),
+        architecture: Architecture::Rcnn(rcnn::MASK),
     },
 ];

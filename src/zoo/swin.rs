@@ -1,6 +1,6 @@
 //! Swin Transformer (Liu et al., 2021), as torchvision writes it: attention in windows that shift every other block.
 
-mod mask;
+pub mod mask;
 
 use crate::onnx::builder::{BuiltGraph, ConvSpec, GemmSpec, GraphBuilder, Value};
 use crate::onnx::proto::tensor_proto::DataType;
@@ -34,36 +34,45 @@ const FOLDED_ELEMENTS: i64 = 8192;
 
 /// How the blocks of one stage cut the image into windows.
 #[derive(Debug, Clone, Copy)]
-struct Windows {
-    batch: i64,
+pub struct Windows {
+    /// Images.
+    pub batch: i64,
     /// Rows and columns of the stage.
-    size: [i64; 2],
+    pub size: [i64; 2],
     /// The same, filled up to whole windows.
-    padded: [i64; 2],
+    pub padded: [i64; 2],
     /// Side of a window.
-    side: i64,
-    /// How far shifted blocks are shifted: nothing along an axis that one window covers.
-    shift: [i64; 2],
+    pub side: i64,
+    /// How far shifted blocks are shifted along each axis.
+    pub shift: [i64; 2],
 }
 
 impl Windows {
+    /// Windows that are not shifted along an axis that one of them covers.
     fn new(batch: i64, size: [i64; 2], side: i64) -> Self {
+        let windows = Self::always_shifted(batch, size, side);
+        let shift = windows.padded.map(|length| if length <= side { 0 } else { side / 2 });
+        Windows { shift, ..windows }
+    }
+
+    /// Windows that are shifted whatever the size.
+    pub fn always_shifted(batch: i64, size: [i64; 2], side: i64) -> Self {
         let padded = size.map(|length| (length + side - 1) / side * side);
-        let shift = padded.map(|length| if length <= side { 0 } else { side / 2 });
-        Windows { batch, size, padded, side, shift }
+        Windows { batch, size, padded, side, shift: [side / 2; 2] }
     }
 
     /// Windows along each axis.
-    fn counts(&self) -> [i64; 2] {
+    pub fn counts(&self) -> [i64; 2] {
         self.padded.map(|length| length / self.side)
     }
 
-    fn count(&self) -> i64 {
+    /// Windows of one image.
+    pub fn count(&self) -> i64 {
         self.counts().iter().product()
     }
 
     /// Tokens in a window.
-    fn tokens(&self) -> i64 {
+    pub fn tokens(&self) -> i64 {
         self.side * self.side
     }
 
@@ -196,7 +205,7 @@ fn position_bias(b: &mut GraphBuilder, heads: i64, tokens: i64, side: i64) -> Va
 }
 
 /// Rows and columns moved towards the start by `shift`, those that fall off put at the end.
-fn roll(b: &mut GraphBuilder, x: &Value, shift: [i64; 2]) -> Value {
+pub fn roll(b: &mut GraphBuilder, x: &Value, shift: [i64; 2]) -> Value {
     let mut x = x.clone();
     for (axis, by) in [1, 2].into_iter().zip(shift) {
         let size = x.dim(axis);
@@ -213,16 +222,21 @@ fn roll(b: &mut GraphBuilder, x: &Value, shift: [i64; 2]) -> Value {
 fn merge_patches(b: &mut GraphBuilder, x: &Value) -> Value {
     let channels = x.dim(-1);
     let x = b.pad_end(x, &[0, x.dim(1) % 2, x.dim(2) % 2, 0]);
+    let joined = join_quarters(b, &x);
+    let normed = blocks::layer_norm(b, "norm", &joined, EPSILON);
+    b.scope("reduction", |b| blocks::linear_without_bias(b, &normed, 2 * channels))
+}
+
+/// Each square of four positions of (batch, rows, columns, channels) as the channels of one; both sides are even.
+pub fn join_quarters(b: &mut GraphBuilder, x: &Value) -> Value {
     let every_other = |b: &mut GraphBuilder, x: &Value, axis: i64, from: i64| b.slice_by(x, axis, from, i64::MAX, 2);
-    let even = every_other(b, &x, 1, 0);
+    let even = every_other(b, x, 1, 0);
     let even_even = every_other(b, &even, 2, 0);
-    let odd = every_other(b, &x, 1, 1);
+    let odd = every_other(b, x, 1, 1);
     let odd_even = every_other(b, &odd, 2, 0);
     let even_odd = every_other(b, &even, 2, 1);
     let odd_odd = every_other(b, &odd, 2, 1);
-    let joined = b.concat(&[&even_even, &odd_even, &even_odd, &odd_odd], -1);
-    let normed = blocks::layer_norm(b, "norm", &joined, EPSILON);
-    b.scope("reduction", |b| blocks::linear_without_bias(b, &normed, 2 * channels))
+    b.concat(&[&even_even, &odd_even, &even_odd, &odd_odd], -1)
 }
 
 /// Mean over all positions and the classifier.

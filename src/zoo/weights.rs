@@ -5,7 +5,7 @@
 //! near the arena plus one copy for each pair of shape and offset, while neighbouring layers still read other bytes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::onnx::builder::{BuiltGraph, ExternalWeight};
 use crate::onnx::proto::StringStringEntryProto;
@@ -33,9 +33,24 @@ pub struct WeightsPlan {
     /// One copy of each distinct pair of shape and offset that a product or a convolution reads.
     packed_bytes: u64,
     regions: Vec<Region>,
+    /// Values that are not drawn, at bytes of the arena; later ones hold.
+    arranged: Vec<ArrangedRun>,
+}
+
+/// Consecutive 32-bit numbers of one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ArrangedRun {
+    start: u64,
+    bytes: u64,
+    value: f32,
 }
 
 impl WeightsPlan {
+    /// True where weights share bytes, because they do not fit the arena one beside the other.
+    pub fn repeats(&self) -> bool {
+        self.nominal_bytes > self.arena_bytes
+    }
+
     /// Memory that the weights of a session on this plan take: the arena, and where ONNX Runtime prepacks them, one copy
     /// for each distinct pair of shape and offset; tables that are only looked up have none. Activations, and what the
     /// optimizer copies (weights that it transposes or puts into a blocked layout), come on top.
@@ -51,16 +66,14 @@ struct Region {
     half_width: f32,
 }
 
-/// Gives each external weight of the graph its place and writes that into the model.
-pub fn plan(graph: &mut BuiltGraph) -> WeightsPlan {
-    plan_within(graph, CAPACITY)
-}
-
-fn plan_within(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
+/// Gives each external weight of the graph its place in an arena of `capacity` bytes (more, when one weight alone is
+/// larger) and writes that into the model.
+pub fn plan(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
     let aligned: u64 = graph.external.iter().map(|weight| weight.bytes().next_multiple_of(ALIGNMENT)).sum();
     let (offsets, regions) =
         if aligned <= capacity { place_apart(&graph.external) } else { place_shared(&graph.external, capacity) };
     let packed_bytes = packed_bytes(graph, &offsets);
+    let arranged = arranged(&graph.external, &offsets);
     if let Some(model_graph) = &mut graph.model.graph {
         for (weight, offset) in graph.external.iter().zip(offsets) {
             let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
@@ -77,6 +90,7 @@ fn plan_within(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
         nominal_bytes: graph.external.iter().map(ExternalWeight::bytes).sum(),
         packed_bytes,
         regions,
+        arranged,
     }
 }
 
@@ -89,6 +103,18 @@ fn packed_bytes(graph: &BuiltGraph, offsets: &[u64]) -> u64 {
     let packed = placed.filter(|(weight, _)| read.contains(model_graph.initializer[weight.initializer].name()));
     let distinct: HashSet<(&[i64], u64)> = packed.map(|(weight, offset)| (&weight.dims[..], *offset)).collect();
     distinct.into_iter().map(|(dims, _)| dims.iter().product::<i64>().unsigned_abs() * 4).sum()
+}
+
+/// The arranged values of weights that lie at `offsets`.
+fn arranged(weights: &[ExternalWeight], offsets: &[u64]) -> Vec<ArrangedRun> {
+    let all = weights.iter().zip(offsets).flat_map(|(weight, offset)| {
+        weight.arranged.iter().map(move |run| ArrangedRun {
+            start: offset + run.start.unsigned_abs() * 4,
+            bytes: run.count.unsigned_abs() * 4,
+            value: run.value,
+        })
+    });
+    all.collect()
 }
 
 /// One after the other, each in a region of its own scale.
@@ -107,6 +133,7 @@ fn place_apart(weights: &[ExternalWeight]) -> (Vec<u64>, Vec<Region>) {
 /// A few offsets for each shape, spread over an arena of `capacity` bytes (more, when one weight alone is larger).
 /// Weights overlap, so one scale serves all: the smallest, with which no product grows.
 fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Region>) {
+    assert!(weights.iter().all(|weight| weight.arranged.is_empty()), "arranged weights share no bytes");
     let largest = weights.iter().map(ExternalWeight::bytes).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
     let end = capacity.max(largest);
     let mut used: BTreeMap<&[i64], u64> = BTreeMap::new();
@@ -125,44 +152,93 @@ fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Reg
     (offsets, vec![Region { end, half_width }])
 }
 
-/// The arena's bytes: equal on every machine, without a period, neither denormal nor zero.
+/// The arena's bytes: equal on every machine, without a period, neither denormal nor zero. Uses all cores for as long
+/// as it takes: most of that is the system handing out memory, which one core asks for no faster than it can clear it.
 pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
-    let length = usize::try_from(plan.arena_bytes).expect("an arena of at most 768 MiB, or one weight, fits memory");
+    let length = usize::try_from(plan.arena_bytes).expect("an arena fits the memory that it was planned for");
     // SAFETY: the slice is allocated zeroed, and zero is a valid `u8`.
     let mut arena = unsafe { Arc::<[u8]>::new_zeroed_slice(length).assume_init() };
-    let mut rest = Arc::get_mut(&mut arena).expect("the arena was made here and has no other owner");
-    ask_for_huge_pages(rest);
-    let mut start = 0;
-    for region in &plan.regions {
-        let size = usize::try_from(region.end - start).expect("a region lies in the arena");
-        let (part, after) = rest.split_at_mut(size);
-        fill_region(part, start, region.half_width);
-        (rest, start) = (after, region.end);
-    }
+    let bytes = Arc::get_mut(&mut arena).expect("the arena was made here and has no other owner");
+    ask_for_huge_pages(bytes);
+    let pieces = Mutex::new(pieces(plan, bytes).into_iter());
+    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some(piece) = next() {
+            piece.fill();
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..std::thread::available_parallelism().map_or(1, usize::from).min(FILLING_THREADS) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    arrange(Arc::get_mut(&mut arena).expect("the arena still has no other owner"), &plan.arranged);
     arena
 }
 
-/// Numbers of a region that are drawn, in bytes; the rest are copies of stretches of them.
+/// More threads than this wait for memory instead of filling it.
+const FILLING_THREADS: usize = 4;
+/// Longest stretch that one thread fills at a time, in bytes.
+const PIECE_BYTES: usize = 32 << 20;
+
+/// Writes the values that are not drawn.
+fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
+    let place = |byte: u64| usize::try_from(byte).expect("a weight lies in the arena");
+    for run in runs {
+        for bytes in arena[place(run.start)..place(run.start + run.bytes)].chunks_exact_mut(4) {
+            bytes.copy_from_slice(&run.value.to_le_bytes());
+        }
+    }
+}
+
+/// Numbers of a piece that are drawn, in bytes; the rest are copies of stretches of them.
 const DRAWN_BYTES: usize = 256 << 10;
 
-/// Writes 32-bit numbers, uniform in plus or minus `half_width`, that depend on the region's start alone.
-///
-/// Drawing every number would take most of a launch's start. Stretches of irregular length from irregular places repeat
-/// with no period, which is what caches and the runtime's search for equal content could notice.
-fn fill_region(part: &mut [u8], start: u64, half_width: f32) {
-    let mut random = fastrand::Rng::with_seed(start);
-    let (drawn, mut rest) = part.split_at_mut(part.len().min(DRAWN_BYTES));
-    for bytes in drawn.chunks_exact_mut(4) {
-        // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
-        let unit = f32::from_bits(0x3f80_0001 | (random.u32(..) >> 9));
-        bytes.copy_from_slice(&((unit - 1.5) * (2.0 * half_width)).to_le_bytes());
+/// A part of one region.
+struct Piece<'a> {
+    bytes: &'a mut [u8],
+    start: u64,
+    half_width: f32,
+}
+
+/// Cuts the arena at the ends of its regions and every [`PIECE_BYTES`] within one.
+fn pieces<'a>(plan: &WeightsPlan, mut rest: &'a mut [u8]) -> Vec<Piece<'a>> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for region in &plan.regions {
+        while start < region.end {
+            let left = usize::try_from(region.end - start).unwrap_or(usize::MAX);
+            let (bytes, after) = rest.split_at_mut(left.min(PIECE_BYTES));
+            let size = bytes.len() as u64;
+            pieces.push(Piece { bytes, start, half_width: region.half_width });
+            (rest, start) = (after, start + size);
+        }
     }
-    while !rest.is_empty() {
-        let line = LINE * random.usize(0..drawn.len() / LINE);
-        let length = (LINE * random.usize(64..1024)).min(drawn.len() - line).min(rest.len());
-        let (now, later) = rest.split_at_mut(length);
-        now.copy_from_slice(&drawn[line..line + length]);
-        rest = later;
+    pieces
+}
+
+impl Piece<'_> {
+    /// Writes 32-bit numbers, uniform in plus or minus `half_width`, that depend on the place in the arena alone.
+    ///
+    /// Drawing every number would take most of a launch's start. Stretches of irregular length from irregular places
+    /// repeat with no period, which is what caches and the runtime's search for equal content could notice.
+    fn fill(self) {
+        let Piece { bytes, start, half_width } = self;
+        let mut random = fastrand::Rng::with_seed(start);
+        let (drawn, mut rest) = bytes.split_at_mut(bytes.len().min(DRAWN_BYTES));
+        for bytes in drawn.chunks_exact_mut(4) {
+            // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
+            let unit = f32::from_bits(0x3f80_0001 | (random.u32(..) >> 9));
+            bytes.copy_from_slice(&((unit - 1.5) * (2.0 * half_width)).to_le_bytes());
+        }
+        while !rest.is_empty() {
+            let line = LINE * random.usize(0..drawn.len() / LINE);
+            let length = (LINE * random.usize(64..1024)).min(drawn.len() - line).min(rest.len());
+            let (now, later) = rest.split_at_mut(length);
+            now.copy_from_slice(&drawn[line..line + length]);
+            rest = later;
+        }
     }
 }
 
@@ -183,7 +259,7 @@ fn ask_for_huge_pages(_: &mut [u8]) {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::builder::{GraphBuilder, Init};
+    use crate::onnx::builder::{GraphBuilder, Init, Run};
     use crate::onnx::proto::tensor_proto::DataType;
 
     fn graph(shapes: &[&[i64]]) -> BuiltGraph {
@@ -205,7 +281,7 @@ mod tests {
     #[test]
     fn weights_that_fit_are_disjoint_and_aligned() {
         let mut graph = graph(&[&[100, 99], &[100, 99], &[64, 128]]);
-        let plan = plan(&mut graph);
+        let plan = plan(&mut graph, CAPACITY);
         let places = places(&graph);
         assert!(places.iter().all(|(offset, _)| offset % ALIGNMENT == 0));
         assert!(places.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0));
@@ -218,7 +294,7 @@ mod tests {
         let capacity = 1 << 20;
         let shapes = vec![&[256_i64, 512][..]; 40];
         let mut graph = graph(&shapes);
-        let plan = plan_within(&mut graph, capacity);
+        let plan = plan(&mut graph, capacity);
         let mut offsets = places(&graph);
         assert!(offsets.iter().all(|(offset, length)| offset + length <= capacity && offset % ALIGNMENT == 0));
         assert_ne!(offsets[0], offsets[1], "neighbours read other bytes");
@@ -240,17 +316,33 @@ mod tests {
             x = b.matmul(&x, &weight);
         }
         let mut graph = b.finish();
-        let apart = plan(&mut graph);
+        let apart = plan(&mut graph, CAPACITY);
         assert_eq!(apart.resident_bytes(false), apart.arena_bytes);
         assert_eq!(apart.resident_bytes(true), apart.arena_bytes + 40 * product);
-        let shared = plan_within(&mut graph, 1 << 20);
+        let shared = plan(&mut graph, 1 << 20);
         assert_eq!(shared.resident_bytes(true), (1 << 20) + 8 * product);
+    }
+
+    #[test]
+    fn arranged_values_stand_among_drawn_ones() {
+        let mut b = GraphBuilder::new("test");
+        b.parameter("before", &[100, 99], Init::FanIn(99));
+        let runs = vec![Run { start: 100, count: 50, value: 0.0 }, Run { start: 110, count: 1, value: 7.5 }];
+        b.arranged_parameter("w", &[64, 128], Init::FanIn(128), runs);
+        let mut graph = b.finish();
+        let plan = plan(&mut graph, CAPACITY);
+        let (offset, length) = places(&graph)[1];
+        let bytes = &fill(&plan)[usize::try_from(offset).unwrap()..][..usize::try_from(length).unwrap()];
+        let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert!(values[100..110].iter().chain(&values[111..150]).all(|value| *value == 0.0));
+        assert_eq!(values[110].to_bits(), 7.5_f32.to_bits());
+        assert!(values[..100].iter().chain(&values[150..]).all(|value| value.is_normal()));
     }
 
     #[test]
     fn the_filling_is_reproducible_normal_and_aperiodic() {
         let mut graph = graph(&[&[300, 1000], &[2000, 500]]);
-        let plan = plan(&mut graph);
+        let plan = plan(&mut graph, CAPACITY);
         let bytes = fill(&plan);
         assert_eq!(bytes, fill(&plan));
         let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();

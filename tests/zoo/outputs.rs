@@ -11,7 +11,7 @@ use super::runtime::{only_session, run};
 type Case = (&'static str, u32, Option<u32>, Option<(u32, u32)>);
 
 /// Shapes that each take a second or so: every model, batches, second lengths and sizes.
-const CASES: [Case; 25] = [
+const CASES: [Case; 28] = [
     ("bert-base", 1, None, None),
     ("bert-base", 2, Some(33), None),
     ("gpt2", 1, None, None),
@@ -37,6 +37,9 @@ const CASES: [Case; 25] = [
     ("resnet-50", 2, None, Some((97, 64))),
     ("detr-resnet-50", 1, None, Some((128, 96))),
     ("detr-resnet-50", 2, None, Some((97, 160))),
+    ("maskformer-swin-base", 1, None, Some((96, 64))),
+    ("maskformer-swin-base", 2, None, Some((36, 100))),
+    ("maskformer-swin-small", 2, None, Some((64, 52))),
 ];
 
 #[test]

@@ -118,7 +118,7 @@ impl GraphBuilder {
         self.binary("Equal", a, b, DataType::Bool)
     }
 
-    fn binary(&mut self, op: &str, a: &Value, b: &Value, dtype: DataType) -> Value {
+    pub(super) fn binary(&mut self, op: &str, a: &Value, b: &Value, dtype: DataType) -> Value {
         let dims = broadcast(a.dims(), b.dims());
         self.node(op, &[a, b], dtype, dims, vec![])
     }

@@ -1,6 +1,8 @@
 //! Operators of convolutional networks: pooling, resampling by repetition, normalization by channel, and what
 //! positions on an image grid are encoded with.
 
+use std::collections::BTreeMap;
+
 use super::math::broadcast;
 use super::{GraphBuilder, Value, attr_float, attr_int, attr_ints, attr_string, int};
 
@@ -72,6 +74,35 @@ impl GraphBuilder {
         self.node("Cos", &[x], x.dtype(), x.dims().to_vec(), vec![])
     }
 
+    /// Normalization of each channel of each (batch, channels, ...) by its own mean and variance, without gain and bias.
+    pub fn instance_normalization(&mut self, x: &Value, epsilon: f32) -> Value {
+        let channels = x.dim(1);
+        let [ones, zeros] = [1.0, 0.0].map(|value| {
+            let values: Vec<f32> = (0..channels).map(|_| value).collect();
+            self.float(&[channels], &values)
+        });
+        let attributes = vec![attr_float("epsilon", epsilon)];
+        self.node("InstanceNormalization", &[x, &ones, &zeros], x.dtype(), x.dims().to_vec(), attributes)
+    }
+
+    /// Sum of products of two operands by Einstein's convention, as in `bqc, bchw -> bqhw`: one letter an axis.
+    ///
+    /// # Panics
+    /// When the equation does not name each axis, or one letter stands for two sizes.
+    pub fn einsum(&mut self, equation: &str, a: &Value, b: &Value) -> Value {
+        let (inputs, output) = equation.split_once("->").expect("an equation has an output");
+        let mut sizes: BTreeMap<char, i64> = BTreeMap::new();
+        for (letters, operand) in inputs.split(',').zip([a, b]) {
+            assert_eq!(letters.trim().len(), operand.dims().len(), "Einsum {equation} of {:?}", operand.dims());
+            for (letter, &size) in letters.trim().chars().zip(operand.dims()) {
+                assert_eq!(*sizes.entry(letter).or_insert(size), size, "Einsum {equation}: size of {letter}");
+            }
+        }
+        let dims = output.trim().chars().map(|letter| sizes[&letter]).collect();
+        self.macs += sizes.values().product::<i64>().unsigned_abs();
+        self.node("Einsum", &[a, b], a.dtype(), dims, vec![attr_string("equation", equation)])
+    }
+
     /// Logistic function.
     pub fn sigmoid(&mut self, x: &Value) -> Value {
         self.node("Sigmoid", &[x], x.dtype(), x.dims().to_vec(), vec![])
@@ -97,9 +128,28 @@ mod tests {
             (b.cum_sum(&x, 2), vec![2, 4, 9, 7]),
             (b.sin(&x), vec![2, 4, 9, 7]),
             (b.cos(&x), vec![2, 4, 9, 7]),
+            (b.instance_normalization(&x, 1e-5), vec![2, 4, 9, 7]),
         ];
         for (value, dims) in cases {
             assert_eq!(value.dims(), dims, "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_sum_of_products_counts_every_product() {
+        let mut b = GraphBuilder::new("test");
+        let queries = b.input("q", DataType::Float, &[2, 5, 3]);
+        let image = b.input("x", DataType::Float, &[2, 3, 9, 7]);
+        assert_eq!(b.einsum("bqc, bchw -> bqhw", &queries, &image).dims(), [2, 5, 9, 7]);
+        assert_eq!(b.finish().macs, 2 * 5 * 3 * 9 * 7);
+    }
+
+    #[test]
+    #[should_panic(expected = "size of c")]
+    fn a_letter_stands_for_one_size() {
+        let mut b = GraphBuilder::new("test");
+        let queries = b.input("q", DataType::Float, &[2, 5, 4]);
+        let image = b.input("x", DataType::Float, &[2, 3, 9, 7]);
+        b.einsum("bqc, bchw -> bqhw", &queries, &image);
     }
 }

@@ -1,9 +1,8 @@
 //! DETR's transformer, which MaskFormer shares: attention between tokens that carry positions apart from their content,
 //! and a decoder of learned queries.
 
-use crate::onnx::builder::{GraphBuilder, Value};
-
-use crate::zoo::blocks::{self, EMBEDDING};
+use crate::onnx::builder::{GraphBuilder, Init, Value};
+use crate::zoo::blocks;
 
 /// Width of the tokens.
 pub const WIDTH: i64 = 256;
@@ -15,6 +14,8 @@ const FEED_FORWARD: i64 = 2048;
 /// Layers of the encoder, and of the decoder.
 const LAYERS: i64 = 6;
 const EPSILON: f32 = 1e-5;
+/// Of variance one, as training starts: attention must tell the queries apart.
+const QUERY: Init = Init::Around { centre: 0.0, half_width: 1.732 };
 
 /// The encoder over (batch, tokens, width); `mask` is added to the scores.
 pub fn encoder(b: &mut GraphBuilder, tokens: &Value, positions: &Value, mask: &Value) -> Value {
@@ -32,7 +33,7 @@ pub fn encoder(b: &mut GraphBuilder, tokens: &Value, positions: &Value, mask: &V
 
 /// The learned positions of the queries, (batch, queries, width).
 pub fn query_positions(b: &mut GraphBuilder, batch: i64) -> Value {
-    let table = b.parameter("query_position_embeddings.weight", &[QUERIES, WIDTH], EMBEDDING);
+    let table = b.parameter("query_position_embeddings.weight", &[QUERIES, WIDTH], QUERY);
     let table = b.unsqueeze(&table, &[0]);
     let table = b.expand_by(&table, &[1, 1, 1]);
     b.tile(&table, &[batch, 1, 1])

@@ -49,20 +49,24 @@ fn paint(b: &mut GraphBuilder, windows: &Windows) -> Value {
 }
 
 /// A stretch along one axis: its bounds as a Python slice, and the positions it covers.
-struct Band {
-    start: i64,
-    end: i64,
-    indices: Vec<i64>,
+pub struct Band {
+    /// The first position, from the end where it is negative.
+    pub start: i64,
+    /// Behind the last position, from the end where it is negative.
+    pub end: i64,
+    /// The positions.
+    pub indices: Vec<i64>,
 }
 
 impl Band {
-    fn len(&self) -> i64 {
+    /// Number of positions.
+    pub fn len(&self) -> i64 {
         i64::try_from(self.indices.len()).expect("a side of an image fits 63 bits")
     }
 }
 
 /// The parts that the shift brings together: up to the last window, the part of it that stays, the part that wrapped.
-fn bands(length: i64, side: i64, shift: i64) -> Vec<Band> {
+pub fn bands(length: i64, side: i64, shift: i64) -> Vec<Band> {
     if shift == 0 {
         return vec![Band { start: 0, end: i64::MAX, indices: (0..length).collect() }];
     }
