@@ -64,16 +64,21 @@ impl Values {
     pub fn rounded(self) -> Values {
         match self {
             Values::Reals { data_type, low, high } if low == -high && high > 0.0 => {
-                let high = high.log2().floor().exp2();
+                let high = power_of_two(high);
                 Values::Reals { data_type, low: -high, high }
             }
             Values::Reals { data_type, low, high } if low > 0.0 => {
-                let scale = low.log2().floor().exp2();
+                let scale = power_of_two(low);
                 Values::Reals { data_type, low: scale, high: scale * (high / low) }
             }
             other => other,
         }
     }
+}
+
+/// The greatest power of two that is not above a positive normal number: its exponent without its mantissa.
+fn power_of_two(number: f32) -> f32 {
+    f32::from_bits(number.to_bits() & 0x7f80_0000)
 }
 
 /// How to fill `tensor`, or why that is impossible: a clause about the tensor, such as "nobody can make up strings".
@@ -217,4 +222,19 @@ fn whole(data_type: DataType, found: &[Use<'_>]) -> Result<Values, String> {
 /// Operators that hand their first input's numbers on, to those that decide what they are for.
 fn moves(op_type: &str) -> bool {
     matches!(op_type, "Cast" | "Identity" | "Reshape" | "Squeeze" | "Transpose" | "Unsqueeze")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_ranges_shrink_to_powers_of_two_and_positive_ones_keep_their_width() {
+        let reals = |low, high| Values::Reals { data_type: DataType::Float, low, high };
+        assert_eq!(reals(-0.3, 0.3).rounded(), reals(-0.25, 0.25));
+        assert_eq!(reals(-0.25, 0.25).rounded(), reals(-0.25, 0.25));
+        assert_eq!(reals(1.0, 1.25).rounded(), reals(1.0, 1.25));
+        assert_eq!(reals(3.0, 6.0).rounded(), reals(2.0, 4.0));
+        assert_eq!(Values::Bits.rounded(), Values::Bits);
+    }
 }
