@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Breakdown, GroupShare, OperatorShare, PAPER, PAPER_MODELS, Piece, Row, RowResult, STUDY_SCHEMA, Setting, Source,
-    Study, StudyError, Task, identity, method, totals,
+    Study, StudyError, Task, VISIBLE, identity, method, totals,
 };
 use crate::report::{Group, ScenarioId, ScenarioReport, ScenarioResult, Summary, figures};
 
@@ -26,7 +26,7 @@ impl Study {
         Ok(Study {
             schema: STUDY_SCHEMA,
             study: "suite",
-            groups: groups.filter(|&group| rows.iter().any(|row| takes_time(row, group))).collect(),
+            groups: groups.filter(|&group| rows.iter().any(|row| is_visible(row, group))).collect(),
             totals: totals::totals(&rows),
             method: method::notes(&rows, &sources),
             sources,
@@ -125,9 +125,9 @@ fn breakdown(summary: &Summary) -> Breakdown {
     }
 }
 
-fn takes_time(row: &Row, group: Option<Group>) -> bool {
+fn is_visible(row: &Row, group: Option<Group>) -> bool {
     match &row.result {
-        RowResult::Measured(breakdown) => breakdown.share(group).is_some_and(|share| share > 0.0),
+        RowResult::Measured(breakdown) => breakdown.share(group).is_some_and(|share| share >= VISIBLE),
         RowResult::Failed { .. } => false,
     }
 }
@@ -236,7 +236,7 @@ mod tests {
             let RowResult::Measured(breakdown) = &row.result else { continue };
             let sum: f64 = breakdown.groups.iter().map(|group| group.share).sum();
             assert!((sum - breakdown.non_gemm).abs() < 0.01, "{}: {sum}", row.id);
-            assert!(breakdown.groups.iter().all(|group| group.share <= 0.0 || study.groups.contains(&group.group)));
+            assert!(breakdown.groups.iter().all(|group| group.share < VISIBLE || study.groups.contains(&group.group)));
         }
         assert!(!study.groups.contains(&Some(Group::Gemm)) && !study.groups.contains(&Some(Group::Recurrent)));
     }

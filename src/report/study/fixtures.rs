@@ -43,6 +43,7 @@ fn profile(model: &str) -> &'static [(Option<Group>, &'static str, f64)] {
             (Some(Group::LogitComputation), "ai.onnx:Softmax", 1.1),
             (Some(Group::Memory), "ai.onnx:Transpose", 0.6),
             (Some(Group::Embedding), "ai.onnx:Gather", 0.1),
+            (Some(Group::Recurrent), "ai.onnx:GRU", 0.001),
         ],
         "gpt2" | "llama" => &[
             (Some(Group::Gemm), "ai.onnx:MatMul", 88.2),

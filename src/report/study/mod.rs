@@ -21,6 +21,9 @@ use crate::scenario::{ImageSize, Optimization, Precision, Provider};
 /// Version of the study's JSON document.
 pub const STUDY_SCHEMA: u32 = 1;
 
+/// A smaller share reads as 0.0 %: a group that has no more in any row is left out of the table and the chart.
+pub const VISIBLE: f64 = 0.0005;
+
 /// Group shares of every scenario, and what they come to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Study {
@@ -30,8 +33,8 @@ pub struct Study {
     pub study: &'static str,
     /// Machines and versions that the rows come from; almost always one.
     pub sources: Vec<Source>,
-    /// The non-GEMM groups that take time in any row, in the order of the taxonomy; `None`, for operators that it does
-    /// not know, comes last.
+    /// The non-GEMM groups that take [`VISIBLE`] or more in any row, in the order of the taxonomy; `None`, for operators
+    /// that it does not know, comes last.
     pub groups: Vec<Option<Group>>,
     /// One row a scenario, by task and model, batch sizes next to one another.
     pub rows: Vec<Row>,
@@ -119,7 +122,7 @@ pub struct Breakdown {
     pub gemm: f64,
     /// Part of all others, 0 to 1.
     pub non_gemm: f64,
-    /// The non-GEMM groups that ran, in the order of [`Study::groups`].
+    /// The non-GEMM groups that ran, in the order of the taxonomy, unknown operators last.
     pub groups: Vec<GroupShare>,
     /// The operator outside GEMM that takes most, if any ran.
     pub largest_non_gemm: Option<OperatorShare>,

@@ -34,7 +34,7 @@ pub(super) fn draw(study: &Study, varying: Varying, columns: &Columns, top: f64,
         }
         y += APART - 2.0;
         for model in task.chunk_by(|a, b| same_block(a, b)) {
-            y = block(model, varying, columns, y, canvas) + APART;
+            y = block(study, model, varying, columns, y, canvas) + APART;
         }
     }
     y - 3.0
@@ -46,7 +46,7 @@ fn same_block(a: &Row, b: &Row) -> bool {
 }
 
 /// The rows of one model at one size; where they end.
-fn block(rows: &[Row], varying: Varying, columns: &Columns, top: f64, canvas: &mut Canvas) -> f64 {
+fn block(study: &Study, rows: &[Row], varying: Varying, columns: &Columns, top: f64, canvas: &mut Canvas) -> f64 {
     let setting = &rows[0].setting;
     canvas.text(NAME, Anchor::Start, (MARGIN, top + 13.0), &NAME.fit(&setting.model, columns.name_width));
     let size = words::size(setting);
@@ -55,19 +55,19 @@ fn block(rows: &[Row], varying: Varying, columns: &Columns, top: f64, canvas: &m
     }
     let mut y = top;
     for one in rows {
-        row(one, varying, columns, y, canvas);
+        row(study, one, varying, columns, y, canvas);
         y += BAR + BETWEEN;
     }
     f64::max(y - BETWEEN, top + BLOCK)
 }
 
-fn row(row: &Row, varying: Varying, columns: &Columns, y: f64, canvas: &mut Canvas) {
+fn row(study: &Study, row: &Row, varying: Varying, columns: &Columns, y: f64, canvas: &mut Canvas) {
     let baseline = y + 12.5;
     let room = columns.row_end - MARGIN - columns.name_width;
     canvas.text(SMALL, Anchor::End, (columns.row_end, baseline), &SMALL.fit(&label(varying, row), room));
     match &row.result {
         RowResult::Measured(breakdown) => {
-            bar(breakdown, &name(varying, row), columns, y, canvas);
+            bar(study, breakdown, &name(varying, row), columns, y, canvas);
             let share = number::percent(breakdown.non_gemm);
             canvas.text(SHARE, Anchor::End, (columns.share_end, baseline), &share);
             canvas.text(LATENCY, Anchor::End, (columns.latency_end, baseline), &latency(row));
@@ -82,12 +82,12 @@ fn row(row: &Row, varying: Varying, columns: &Columns, y: f64, canvas: &mut Canv
     }
 }
 
-/// One segment for each group that took time, GEMM first. Shares are medians of their own, so they add up to the whole
-/// only nearly: the segments are parts of their sum.
-fn bar(breakdown: &Breakdown, name: &str, columns: &Columns, y: f64, canvas: &mut Canvas) {
+/// One segment for each group of the legend that took time, GEMM first. Shares are medians of their own, so they add up
+/// to the whole only nearly: the segments are parts of their sum.
+fn bar(study: &Study, breakdown: &Breakdown, name: &str, columns: &Columns, y: f64, canvas: &mut Canvas) {
     let gemm = std::iter::once((Some(Group::Gemm), breakdown.gemm));
-    let groups = gemm.chain(breakdown.groups.iter().map(|entry| (entry.group, entry.share)));
-    let parts: Vec<(Option<Group>, f64)> = groups.filter(|(_, share)| *share > 0.0).collect();
+    let groups = study.groups.iter().map(|&group| (group, breakdown.share(group).unwrap_or(0.0)));
+    let parts: Vec<(Option<Group>, f64)> = gemm.chain(groups).filter(|(_, share)| *share > 0.0).collect();
     let whole: f64 = parts.iter().map(|(_, share)| share).sum();
     canvas.begin("bar");
     let mut labels = Canvas::default();
