@@ -33,7 +33,7 @@ pub(super) fn draw(study: &Study, varying: Varying, columns: &Columns, top: f64,
             y += 24.0;
         }
         y += APART - 2.0;
-        for model in task.chunk_by(|a, b| same_block(a, b)) {
+        for model in task.chunk_by(same_block) {
             y = block(study, model, varying, columns, y, canvas) + APART;
         }
     }
