@@ -155,7 +155,7 @@ fn a_stripped_file_is_small_and_holds_no_piece_of_a_weight() {
     for Case { name, path, .. } in third_party() {
         let original = file::read(&path).unwrap();
         let pieces = pieces(&original);
-        assert!(pieces.len() > 80, "{name}: {} pieces", pieces.len());
+        assert!(pieces.len() > 60, "{name}: {} pieces", pieces.len());
         let mut bare = original;
         let report = weightless::strip(&mut bare, &path, StripOptions::default()).unwrap();
         let written = folder.path().join("bare.onnx");
@@ -352,7 +352,7 @@ fn quantized_models_run_the_same() {
         .filter(|tensor| tensor::is_external(tensor))
         .map(TensorProto::name)
         .collect();
-    assert_eq!(dropped, ["filter", "filter_bias", "weight", "weight_scale", "dynamic", "packed"]);
+    assert_eq!(dropped, ["filter", "filter_bias", "weight", "dynamic", "packed"]);
     let pieces = pieces(&quantized());
     let bytes = fs::read(project.path().join("quantized.onnx")).unwrap();
     assert!(pieces.iter().all(|piece| memchr::memmem::find(&bytes, piece).is_none()));

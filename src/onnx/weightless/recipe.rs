@@ -2,7 +2,7 @@
 //! neither explode nor vanish.
 
 use super::slots::Slot;
-use super::uses::{Use, Uses};
+use super::uses::{Use, Uses, is_packed};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::tensor;
@@ -145,7 +145,7 @@ fn deviation_of(fan_in: u64) -> f32 {
 fn scale_of<'m>(quantized: &'m TensorProto, uses: &Uses<'m>) -> f32 {
     let data_type = tensor::data_type(quantized);
     let found = uses.by(quantized);
-    let packed = found.iter().any(|it| is_packed(it));
+    let packed = found.iter().any(is_packed);
     let deviation = match data_type {
         _ if packed => 4.6,
         DataType::Uint4 | DataType::Int4 => 4.6,
@@ -155,11 +155,6 @@ fn scale_of<'m>(quantized: &'m TensorProto, uses: &Uses<'m>) -> f32 {
         _ => 37.0,
     };
     largest_fan_in(found).map_or(SMALL, deviation_of) / deviation
-}
-
-/// Operators that pack several numbers into each byte of a `uint8` tensor.
-fn is_packed(found: &Use<'_>) -> bool {
-    matches!(found.node.op_type(), "MatMulNBits" | "MatMulBnb4" | "QMoE" | "GatherBlockQuantized")
 }
 
 /// Quantized numbers: around their zero point, over half of what the type holds.

@@ -238,6 +238,11 @@ pub(super) fn is_integer(tensor: &TensorProto) -> bool {
     matches!(tensor::data_type(tensor), Uint8 | Int8 | Uint16 | Int16 | Int32 | Uint4 | Int4 | Uint2 | Int2)
 }
 
+/// True for operators that pack several numbers into each byte of a `uint8` tensor, with a scale for each block.
+pub(super) fn is_packed(found: &Use<'_>) -> bool {
+    matches!(found.node.op_type(), "MatMulNBits" | "MatMulBnb4" | "QMoE" | "GatherBlockQuantized")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
