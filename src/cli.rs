@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::scenario::{ImageSize, Optimization, Precision, Provider, Weights};
+use crate::scenario::{ImageSize, Optimization, Partition, Precision, Provider, Weights};
 use crate::zoo::Tier;
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
@@ -111,6 +111,8 @@ pub enum Verb {
     Report(ReportArgs),
     /// Measure what a paper published, and write it as a table and a chart
     Study(StudyArgs),
+    /// Join the reports of `--partition` into one, and judge the whole
+    Merge(MergeArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
     Doctor,
     /// Write a commented nongemm.toml
@@ -147,6 +149,9 @@ pub struct MeasureArgs {
     /// Seconds a launch may spend on iterations
     #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
     pub time_budget: Option<f64>,
+    /// Start also what is not expected to fit into memory
+    #[arg(long, help_heading = "Measuring")]
+    pub ignore_memory: bool,
     /// Save the report as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub save: Option<PathBuf>,
@@ -165,6 +170,9 @@ pub struct SuiteArgs {
     /// Built-in models of this tier in place of those the configuration names; its files stay
     #[arg(long, value_name = "TIER")]
     pub tier: Option<Tier>,
+    /// One part of the scenarios, `2/5` for the second of five: divided by expected time, alike on every machine
+    #[arg(long, value_name = "N/OF")]
+    pub partition: Option<Partition>,
 }
 
 /// A flag for each dimension of a scenario; lists make a matrix.
@@ -305,9 +313,23 @@ pub struct SuiteStudyArgs {
         value_name = "FILE",
         num_args = 1..,
         conflicts_with_all =
-            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run"]
+            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run", "ignore_memory"]
     )]
     pub from: Vec<PathBuf>,
+}
+
+/// Which reports to join, and where the result goes.
+#[derive(Debug, Clone, Args)]
+pub struct MergeArgs {
+    /// Reports written by `--save`, one a part
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Save the joined report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Write it as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
 }
 
 impl Cli {
@@ -345,7 +367,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "export", "strip", "study"] {
+        for verb in ["check", "export", "strip", "merge", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());
@@ -386,6 +408,15 @@ mod tests {
         let Verb::Check(check) = parse("x check --tier standard").unwrap().verb else { panic!() };
         assert_eq!(check.suite.tier, Some(Tier::Standard));
         assert_eq!(parse("x check --tier all").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_partition_is_a_part_of_a_whole() {
+        let Verb::Run(run) = parse("x run --partition 2/5").unwrap().verb else { panic!() };
+        assert_eq!(run.suite.partition, Some(Partition { index: 2, of: 5 }));
+        for wrong in ["6/5", "0/5", "2"] {
+            assert_eq!(parse(&format!("x run --partition {wrong}")).unwrap_err().exit_code(), 2, "{wrong}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::verdict::{self, Policy};
 
 use super::results::SavedResult;
 use super::suite::Session;
-use super::{Exit, Terminal, outputs};
+use super::{Exit, Terminal, outputs, plan};
 
 /// Measures the selected scenarios and reports.
 ///
@@ -15,7 +15,7 @@ use super::{Exit, Terminal, outputs};
 /// Bad configuration, no ONNX Runtime, an interrupt, or a file that cannot be written.
 pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
     if arguments.dry_run {
-        return super::show_plan(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
+        return plan::dry_run(terminal, arguments);
     }
     let session = Session::open(terminal, arguments)?;
     session.results.clear()?;
@@ -28,7 +28,7 @@ pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<E
         reports.push(report);
     }
     terminal.status.end_progress();
-    outputs::finish(terminal, "run", session.machine, reports, arguments)
+    outputs::finish(terminal, session.report("run", reports), arguments)
 }
 
 /// Measures one scenario and keeps its result; a failure is a result too.

@@ -9,7 +9,7 @@ use crate::report::{Report, ScenarioResult};
 use crate::zoo;
 
 use super::suite::Session;
-use super::{Exit, Terminal, outputs, run};
+use super::{Exit, Terminal, outputs, plan, run};
 
 /// The paper's batch sizes.
 const BATCH: [u32; 2] = [1, 8];
@@ -29,12 +29,12 @@ fn measure(terminal: &mut Terminal, arguments: &SuiteStudyArgs) -> anyhow::Resul
     let mut measuring = arguments.measure.clone();
     measuring.dimensions.usual_batch = BATCH.to_vec();
     if measuring.dry_run {
-        return super::show_plan(terminal, &measuring.selection, &measuring.suite, &measuring.dimensions);
+        return plan::dry_run(terminal, &measuring);
     }
     let session = Session::open(terminal, &measuring)?;
     session.results.clear()?;
     let report_path = arguments.output.join("report.json");
-    let mut report = outputs::assemble("study suite", session.machine.clone(), Vec::new());
+    let mut report = session.report("study suite", Vec::new());
     terminal.status.start_progress(session.launches());
     for planned in &session.planned {
         terminal.status.say("Measuring", &planned.id.0);
@@ -44,7 +44,7 @@ fn measure(terminal: &mut Terminal, arguments: &SuiteStudyArgs) -> anyhow::Resul
         }
         report.scenarios.push(scenario);
         // The whole of it each time: what was measured can be shown whatever happens to the rest.
-        report = outputs::assemble(&report.command, report.machine, report.scenarios);
+        report = outputs::judged(report);
         let mut bytes = Vec::new();
         json::render(&report, &mut bytes)?;
         outputs::write_file(&report_path, &bytes)?;
@@ -59,7 +59,7 @@ fn measure(terminal: &mut Terminal, arguments: &SuiteStudyArgs) -> anyhow::Resul
         terminal.status.say("Wrote", &name);
         write(terminal, &study, &arguments.output)?;
     }
-    outputs::copies(terminal, &report, &measuring)?;
+    outputs::files(terminal, &report, measuring.save.as_deref(), measuring.markdown.as_deref())?;
     Ok(report.outcome.into())
 }
 

@@ -3,7 +3,7 @@
 use super::{Piece, Study};
 use crate::report::{
     Group, LaunchWarning, Machine, OperatorKey, OperatorSummary, Outcome, REPORT_SCHEMA, Report, Sample,
-    ScenarioReport, ScenarioResult, Summary,
+    ScenarioReport, ScenarioResult, Suite, Summary,
 };
 use crate::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
 
@@ -104,7 +104,8 @@ fn profile(model: &str) -> &'static [(Option<Group>, &'static str, f64)] {
 
 /// Every model at batch 1 and 8; the largest could not be measured at batch 8.
 pub fn report(models: &[&str]) -> Report {
-    let scenarios = models.iter().enumerate().flat_map(|(place, model)| [(place, model, 1), (place, model, 8)]);
+    let each = models.iter().enumerate().flat_map(|(place, model)| [(place, model, 1), (place, model, 8)]);
+    let scenarios: Vec<ScenarioReport> = each.map(|(place, model, batch)| scenario(place, model, batch)).collect();
     Report {
         schema: REPORT_SCHEMA,
         tool: "0.1.0".into(),
@@ -115,7 +116,8 @@ pub fn report(models: &[&str]) -> Report {
             cores: 2,
             onnxruntime: "1.31.1".into(),
         },
-        scenarios: scenarios.map(|(place, model, batch)| scenario(place, model, batch)).collect(),
+        suite: Suite { scenarios: scenarios.iter().map(|report| report.id.clone()).collect(), partition: None },
+        scenarios,
         outcome: Outcome::Incomplete,
     }
 }
