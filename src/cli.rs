@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::scenario::{ImageSize, Optimization, Precision, Provider, Weights};
+use crate::scenario::{ImageSize, Optimization, Partition, Precision, Provider, Weights};
 use crate::zoo::Tier;
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
@@ -109,6 +109,10 @@ pub enum Verb {
     Strip(StripArgs),
     /// Show a saved report again
     Report(ReportArgs),
+    /// Measure what a paper published, and write it as a table and a chart
+    Study(StudyArgs),
+    /// Join the reports of `--partition` into one, and judge the whole
+    Merge(MergeArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
     Doctor,
     /// Write a commented nongemm.toml
@@ -145,6 +149,9 @@ pub struct MeasureArgs {
     /// Seconds a launch may spend on iterations
     #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
     pub time_budget: Option<f64>,
+    /// Start also what is not expected to fit into memory
+    #[arg(long, help_heading = "Measuring")]
+    pub ignore_memory: bool,
     /// Save the report as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub save: Option<PathBuf>,
@@ -163,6 +170,9 @@ pub struct SuiteArgs {
     /// Built-in models of this tier in place of those the configuration names; its files stay
     #[arg(long, value_name = "TIER")]
     pub tier: Option<Tier>,
+    /// One part of the scenarios, `2/5` for the second of five: divided by expected time, alike on every machine
+    #[arg(long, value_name = "N/OF")]
+    pub partition: Option<Partition>,
 }
 
 /// A flag for each dimension of a scenario; lists make a matrix.
@@ -190,6 +200,9 @@ pub struct DimensionArgs {
     /// Intra-operator threads
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: Option<Vec<u32>>,
+    /// Batch sizes of the verb's own, for models that have the dimension and of which nobody says any. No flag.
+    #[arg(skip)]
+    pub usual_batch: Vec<u32>,
     /// Where the weights of .onnx files come from [default: stored; synthetic for what `strip` wrote]
     #[arg(long, value_name = "WHERE")]
     pub weights: Option<Weights>,
@@ -269,6 +282,56 @@ pub struct ReportArgs {
     pub markdown: Option<PathBuf>,
 }
 
+/// Which study.
+#[derive(Debug, Clone, Args)]
+pub struct StudyArgs {
+    /// Which study.
+    #[command(subcommand)]
+    pub study: Study,
+}
+
+/// The studies.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Study {
+    /// Group shares of each model at batch 1 and 8, beside those of NonGEMM Bench (arXiv 2404.11788, Figure 5)
+    Suite(SuiteStudyArgs),
+}
+
+/// What the study of the suite measures or reads, and where it writes.
+#[derive(Debug, Clone, Args)]
+pub struct SuiteStudyArgs {
+    /// What to measure; batch 1 and 8 where neither the command line nor the configuration says any.
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+    /// Folder for suite.md, suite.json and suite.svg, and for report.json, which grows with each scenario
+    #[arg(long, short, value_name = "DIR", default_value = "nongemm-study", help_heading = "Output")]
+    pub output: PathBuf,
+    /// Measure nothing: show these saved reports, all together
+    // clap leaves the group of a struct that holds another one empty, so the flags of MeasureArgs are named.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all =
+            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run", "ignore_memory"]
+    )]
+    pub from: Vec<PathBuf>,
+}
+
+/// Which reports to join, and where the result goes.
+#[derive(Debug, Clone, Args)]
+pub struct MergeArgs {
+    /// Reports written by `--save`, one a part
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Save the joined report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Write it as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
 impl Cli {
     /// Parses arguments as cargo passes them (`cargo-nongemm nongemm check`) or as typed directly.
     ///
@@ -304,7 +367,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "export", "strip"] {
+        for verb in ["check", "export", "strip", "merge", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());
@@ -327,10 +390,33 @@ mod tests {
     }
 
     #[test]
+    fn a_study_measures_or_reads() {
+        let Verb::Study(StudyArgs { study: Study::Suite(suite) }) =
+            parse("x study suite --from a.json b.json -o out").unwrap().verb
+        else {
+            panic!()
+        };
+        assert_eq!((suite.from.len(), suite.output), (2, PathBuf::from("out")));
+        for measuring in ["bert-base", "--tier full", "--batch 1", "--launches 2"] {
+            let line = format!("x study suite {measuring} --from a.json");
+            assert_eq!(parse(&line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
     fn a_tier_is_one_of_three() {
         let Verb::Check(check) = parse("x check --tier standard").unwrap().verb else { panic!() };
         assert_eq!(check.suite.tier, Some(Tier::Standard));
         assert_eq!(parse("x check --tier all").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_partition_is_a_part_of_a_whole() {
+        let Verb::Run(run) = parse("x run --partition 2/5").unwrap().verb else { panic!() };
+        assert_eq!(run.suite.partition, Some(Partition { index: 2, of: 5 }));
+        for wrong in ["6/5", "0/5", "2"] {
+            assert_eq!(parse(&format!("x run --partition {wrong}")).unwrap_err().exit_code(), 2, "{wrong}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod command;
 pub mod compare;
 pub mod config;
+pub mod estimate;
 pub mod machine;
 pub mod measure;
 pub mod onnx;

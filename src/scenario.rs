@@ -4,6 +4,7 @@
 //! threads. This module knows nothing of how a scenario is run.
 
 mod expand;
+mod partition;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use self::expand::{Overrides, PlanError, Planned, expand, idle_budgets};
+pub use self::partition::{Partition, divide};
 pub use crate::config::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
 
 /// One point of the measured matrix.

@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("zoo", &["onnx"]),
     ("config", &["scenario", "verdict", "zoo"]),
     ("scenario", &["config", "zoo"]),
+    ("estimate", &["machine", "onnx", "scenario", "zoo"]),
     ("measure", &["scenario", "zoo", "onnx", "runtime", "profile"]),
     ("summary", &["profile", "taxonomy", "measure", "scenario"]),
     ("baseline", &["summary", "scenario", "taxonomy"]),

@@ -9,13 +9,13 @@ use crate::cli::MeasureArgs;
 use crate::compare::{Comparison, compare};
 use crate::config::Level;
 use crate::report::{Finding, ScenarioReport, ScenarioResult};
-use crate::scenario::{Planned, ScenarioId, idle_budgets};
+use crate::scenario::{Planned, idle_budgets};
 use crate::summary::Summary;
 use crate::verdict::{self, FindingCode, Policy, Severity};
 
 use super::results::SavedResult;
 use super::suite::Session;
-use super::{Exit, Terminal, outputs};
+use super::{Exit, Terminal, outputs, plan};
 
 /// Measures the selected scenarios and holds them against their baselines.
 ///
@@ -24,11 +24,11 @@ use super::{Exit, Terminal, outputs};
 /// be written.
 pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
     if arguments.dry_run {
-        return super::show_plan(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
+        return plan::dry_run(terminal, arguments);
     }
     let session = Session::open(terminal, arguments)?;
     let baselines = load_all(&session)?;
-    if arguments.selection.is_empty() {
+    if arguments.selection.is_empty() && arguments.suite.tier.is_none() {
         warn_of_what_holds_nothing(&session, terminal)?;
     }
     session.results.clear()?;
@@ -41,17 +41,16 @@ pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result
         reports.push(report);
     }
     terminal.status.end_progress();
-    outputs::finish(terminal, "check", session.machine, reports, arguments)
+    outputs::finish(terminal, session.report("check", reports), arguments)
 }
 
 /// A baseline or a budget that belongs to no scenario guards nothing, and nobody would notice.
 fn warn_of_what_holds_nothing(session: &Session, terminal: &mut Terminal) -> anyhow::Result<()> {
-    let ids: Vec<ScenarioId> = session.planned.iter().map(|planned| planned.id.clone()).collect();
-    for path in Store::new(&session.config.baselines).stale(&ids)? {
+    for path in Store::new(&session.config.baselines).stale(&session.suite.ids())? {
         let code = FindingCode::StaleBaseline;
         terminal.status.warn(&format!("[{code}] {} belongs to no scenario of the suite", path.display()));
     }
-    for budget in idle_budgets(&session.config, &session.planned) {
+    for budget in idle_budgets(&session.config, session.suite.whole()) {
         terminal.status.warn(&format!("the budget for `{}` matches no scenario and cannot fail", budget.scenario));
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::scenario::{ModelRef, Planned};
 use crate::taxonomy;
 use crate::zoo::{self, weights};
 
-use super::suite::Session;
+use super::suite::{Session, Suite};
 use super::{Exit, Terminal, outputs, suite};
 
 /// Above this a model's weights go into a file beside it: protobuf messages end at 2 GiB, viewers give up earlier.
@@ -58,7 +58,7 @@ pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result
 
 /// Launches the scenario once and writes one of its runs as a trace.
 fn trace(terminal: &mut Terminal, config: Config, one: Planned, output: &Path) -> anyhow::Result<Exit> {
-    let session = Session::over(terminal, config, vec![one.clone()], &MeasureArgs::default())?;
+    let session = Session::over(terminal, config, Suite::new(vec![one.clone()], None), &MeasureArgs::default())?;
     terminal.status.say("Measuring", &one.id.0);
     let launch = session.launch(&one, 1, true)?;
     let events: Vec<TraceEvent> = launch.timeline.iter().map(trace_event).collect();

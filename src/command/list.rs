@@ -1,14 +1,19 @@
 //! `cargo nongemm list operators | groups | models | scenarios`: plain aligned tables, or JSON with a version.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::cli::{DimensionArgs, ListArgs, Listing as ListingArg};
 use crate::config::{Config, Dimensions, Model, ModelSource, ZooEntry};
-use crate::scenario::{ModelRef, Planned};
+use crate::scenario::Planned;
 use crate::taxonomy::{Group, Operator, taxonomy};
 use crate::zoo::Tier;
+
+use super::plan::{self, Cost};
+use super::{Exit, Terminal, suite};
 
 /// Version of the JSON documents.
 pub const LIST_SCHEMA: u32 = 1;
@@ -23,8 +28,42 @@ pub enum Listing {
     Groups(Vec<GroupRow>),
     /// Models: built in, and of the configuration.
     Models(Vec<ModelRow>),
-    /// What would be measured, in order.
-    Scenarios(Vec<Planned>),
+}
+
+/// Lists what there is.
+///
+/// # Errors
+/// Bad configuration or selection, or those of the writer.
+pub fn list(terminal: &mut Terminal, arguments: &ListArgs) -> anyhow::Result<Exit> {
+    let listing = match arguments.what {
+        ListingArg::Operators => Listing::operators(None),
+        ListingArg::Groups => Listing::groups(),
+        ListingArg::Models => models(terminal, arguments)?,
+        ListingArg::Scenarios => {
+            return plan::list(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
+        }
+    };
+    if terminal.json() {
+        listing.write_json(&mut terminal.out)?;
+    } else {
+        listing.write_text(&mut terminal.out)?;
+    }
+    Ok(Exit::Pass)
+}
+
+/// All models, each with the cost of its first scenario.
+fn models(terminal: &Terminal, arguments: &ListArgs) -> anyhow::Result<Listing> {
+    let (config, zoo) = (terminal.suite(&arguments.suite)?, suite::zoo_entries());
+    let in_suite = suite::plan(&config, &[], &DimensionArgs::default())?;
+    let others = zoo.iter().filter(|row| !config.models.iter().any(|model| model.name == row.name)).map(Model::from);
+    let all = config.models.iter().cloned().chain(others).map(|model| Model { in_suite: true, ..model });
+    let everything = Config { models: all.collect(), ..config.clone() };
+    let mut first: Vec<Planned> = suite::plan(&everything, &[], &DimensionArgs::default())?;
+    first.dedup_by(|later, earlier| later.scenario.model == earlier.scenario.model);
+    let costs = plan::costs(&first, &config.measure);
+    let costs: BTreeMap<&str, Cost> =
+        first.iter().zip(costs).filter_map(|(one, cost)| Some((one.scenario.model.name(), cost?))).collect();
+    Ok(Listing::models(&config, &zoo, &in_suite, &costs))
 }
 
 /// A group with what it holds.
@@ -51,6 +90,8 @@ pub struct ModelRow {
     pub scenarios: usize,
     /// The smallest tier that runs it; `None` for a file, and for a built-in model that runs only when it is named.
     pub tier: Option<Tier>,
+    /// What its first scenario is expected to cost; `None` where the model tells nothing, and on a GPU.
+    pub cost: Option<Cost>,
 }
 
 impl Listing {
@@ -72,13 +113,14 @@ impl Listing {
     }
 
     /// Models of the configuration, the suite's first, then the other built-in ones. `suite` is the expansion of the
-    /// configuration without selectors.
-    pub fn models(config: &Config, zoo: &[ZooEntry], suite: &[Planned]) -> Listing {
+    /// configuration without selectors, `costs` are by the model's name.
+    pub fn models(config: &Config, zoo: &[ZooEntry], suite: &[Planned], costs: &BTreeMap<&str, Cost>) -> Listing {
         let others = zoo.iter().filter(|row| !config.models.iter().any(|model| model.name == row.name));
         let row = |model: Model| {
             let scenarios = suite.iter().filter(|one| one.scenario.model.name() == model.name).count();
             let tier = zoo.iter().find(|row| row.name == model.name).and_then(|row| row.tier);
-            ModelRow { model, scenarios, tier }
+            let cost = costs.get(model.name.as_str()).copied();
+            ModelRow { model, scenarios, tier, cost }
         };
         Listing::Models(config.models.iter().cloned().chain(others.map(Model::from)).map(row).collect())
     }
@@ -109,19 +151,12 @@ impl Listing {
                         count => count.to_string(),
                     };
                     let tier = row.tier.map_or("-", Tier::name).to_owned();
-                    [row.model.name.clone(), tier, scenarios, sizes(&row.model), place(&row.model)]
+                    let [weights, memory, inference] = plan::figures(row.cost.as_ref());
+                    let (sizes, place) = (sizes(&row.model), place(&row.model));
+                    [row.model.name.clone(), tier, scenarios, sizes, weights, memory, inference, place]
                 });
-                write_table(out, ["MODEL", "TIER", "IN SUITE", "SIZES", "FROM"], rows.collect())
-            }
-            Listing::Scenarios(planned) => {
-                let rows = planned.iter().map(|one| {
-                    let from = match &one.scenario.model {
-                        ModelRef::Zoo { .. } => "built in".to_owned(),
-                        ModelRef::File { path, .. } => show(path),
-                    };
-                    [one.id.to_string(), from, limits(one)]
-                });
-                write_table(out, ["SCENARIO", "FROM", "BUDGETS"], rows.collect())
+                let head = ["MODEL", "TIER", "IN SUITE", "SIZES", "WEIGHTS", "MEMORY", "INFERENCE", "FROM"];
+                write_table(out, head, rows.collect())
             }
         }
     }
@@ -147,7 +182,7 @@ pub(super) fn write_document<T: Serialize>(out: &mut dyn Write, schema: u32, val
     writeln!(out)
 }
 
-fn show(path: &Path) -> String {
+pub(super) fn show(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -187,7 +222,8 @@ fn join<T: ToString>(values: &[T]) -> String {
     values.iter().map(T::to_string).collect::<Vec<_>>().join("/")
 }
 
-fn limits(one: &Planned) -> String {
+/// The budgets of a scenario in words.
+pub(super) fn limits(one: &Planned) -> String {
     let limit = |budget: &crate::config::Budget| {
         let share = budget.max_non_gemm_share.map(|share| format!("non-GEMM <= {:.1} %", share * 100.0));
         let latency = budget.max_latency_ms.map(|ms| format!("latency <= {ms} ms"));
@@ -198,7 +234,11 @@ fn limits(one: &Planned) -> String {
 }
 
 /// Columns as wide as their widest cell, two spaces apart, nothing behind the last.
-fn write_table<const N: usize>(out: &mut dyn Write, head: [&str; N], rows: Vec<[String; N]>) -> io::Result<()> {
+pub(super) fn write_table<const N: usize>(
+    out: &mut dyn Write,
+    head: [&str; N],
+    rows: Vec<[String; N]>,
+) -> io::Result<()> {
     let head = head.map(str::to_owned);
     let widths: [usize; N] = std::array::from_fn(|column| {
         std::iter::once(&head).chain(&rows).map(|row| row[column].chars().count()).max().unwrap_or(0)
@@ -214,6 +254,7 @@ fn write_table<const N: usize>(out: &mut dyn Write, head: [&str; N], rows: Vec<[
 mod tests {
     use super::*;
     use crate::config::tests::{ZOO, load_in, project};
+    use crate::estimate::Estimate;
     use crate::scenario::{Overrides, expand};
 
     fn text(listing: &Listing) -> String {
@@ -238,14 +279,19 @@ mod tests {
         (config, planned)
     }
 
+    fn costs() -> BTreeMap<&'static str, Cost> {
+        let (weights_bytes, peak_rss_bytes, macs) = (437_936_316, 830_000_000, 11_174_217_216);
+        let estimate = Estimate { weights_bytes, peak_rss_bytes, macs, start_s: 0.7, inference_s: 0.238 };
+        BTreeMap::from([("bert-base", Cost { estimate, measuring_s: 14.0 })])
+    }
+
     #[test]
     fn tables() {
         let (config, planned) = example();
         let listings = [
             Listing::operators(Some(Group::Interpolation)),
             Listing::groups(),
-            Listing::models(&config, ZOO, &planned),
-            Listing::Scenarios(planned),
+            Listing::models(&config, ZOO, &planned, &costs()),
         ];
         insta::assert_snapshot!(listings.map(|listing| text(&listing)).join("\n"));
     }
@@ -261,12 +307,10 @@ mod tests {
     #[test]
     fn json_has_a_version_and_the_same_rows() {
         let (config, planned) = example();
-        let models = json(&Listing::models(&config, ZOO, &planned));
+        let models = json(&Listing::models(&config, ZOO, &planned, &costs()));
         assert_eq!(models["schema"], LIST_SCHEMA);
         assert_eq!(models["models"][0]["name"], "bert-base");
         assert_eq!(models["models"][0]["scenarios"], 2);
-        let scenarios = json(&Listing::Scenarios(planned));
-        assert_eq!(scenarios["scenarios"][0]["id"], "bert-base@cpu-fp32-all-b1-s128-t1");
         assert_eq!(json(&Listing::operators(None))["operators"][0]["name"], "Abs");
     }
 }

@@ -2,18 +2,22 @@
 
 pub mod accept;
 pub mod check;
+mod costs;
 pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod init;
 mod launch;
 pub mod list;
+mod merge;
 mod outputs;
+mod plan;
 mod replay;
 mod results;
 pub mod run;
 mod status;
 pub mod strip;
+pub mod study;
 mod suite;
 
 use std::ffi::OsString;
@@ -23,8 +27,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::cli::{Cli, ColorWhen, GlobalArgs, MessageFormat, Verb};
-use crate::cli::{DimensionArgs, ListArgs, Listing as ListingArg, SuiteArgs};
+use crate::cli::{Cli, ColorWhen, GlobalArgs, MessageFormat, SuiteArgs, Verb};
 use crate::config::{self, Config, ConfigError};
 use crate::measure::supervise::Interrupt;
 use crate::runtime::{self, Library, LocateOptions};
@@ -176,51 +179,17 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Run(arguments) => run::run(terminal, &arguments),
         Verb::Check(arguments) => check::check(terminal, &arguments),
         Verb::Accept(arguments) => accept::accept(terminal, &arguments),
-        Verb::List(arguments) => list(terminal, &arguments),
+        Verb::List(arguments) => list::list(terminal, &arguments),
         Verb::Explain { what } => explain(terminal, &what),
         Verb::Export(arguments) => export::export(terminal, &arguments),
         Verb::Strip(arguments) => strip::strip(terminal, &arguments),
         Verb::Report(arguments) => replay::report(terminal, &arguments),
+        Verb::Study(arguments) => study::study(terminal, &arguments.study),
+        Verb::Merge(arguments) => merge::merge(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
         Verb::Launch { result } => Ok(launch::serve(&result)),
     }
-}
-
-fn list(terminal: &mut Terminal, arguments: &ListArgs) -> anyhow::Result<Exit> {
-    let listing = match arguments.what {
-        ListingArg::Operators => list::Listing::operators(None),
-        ListingArg::Groups => list::Listing::groups(),
-        ListingArg::Models => {
-            let config = terminal.suite(&arguments.suite)?;
-            let suite = suite::plan(&config, &[], &DimensionArgs::default())?;
-            list::Listing::models(&config, &suite::zoo_entries(), &suite)
-        }
-        ListingArg::Scenarios => {
-            return show_plan(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
-        }
-    };
-    show_listing(terminal, &listing)
-}
-
-/// What would be measured.
-fn show_plan(
-    terminal: &mut Terminal,
-    selection: &[String],
-    suite: &SuiteArgs,
-    dimensions: &DimensionArgs,
-) -> anyhow::Result<Exit> {
-    let planned = suite::plan(&terminal.suite(suite)?, selection, dimensions)?;
-    show_listing(terminal, &list::Listing::Scenarios(planned))
-}
-
-fn show_listing(terminal: &mut Terminal, listing: &list::Listing) -> anyhow::Result<Exit> {
-    if terminal.json() {
-        listing.write_json(&mut terminal.out)?
-    } else {
-        listing.write_text(&mut terminal.out)?
-    }
-    Ok(Exit::Pass)
 }
 
 fn explain(terminal: &mut Terminal, what: &str) -> anyhow::Result<Exit> {

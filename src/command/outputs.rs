@@ -9,8 +9,8 @@ use crate::cli::MeasureArgs;
 use crate::report::render::terminal::{self, TerminalOptions, Verbosity};
 use crate::report::render::text::Charset;
 use crate::report::render::{json, markdown};
-use crate::report::{Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult};
-use crate::verdict::{Counts, outcome};
+use crate::report::{Outcome, Report, ScenarioReport};
+use crate::verdict::outcome;
 
 use super::{Exit, Terminal};
 
@@ -36,35 +36,45 @@ pub(super) fn scenario(terminal: &mut Terminal, report: &ScenarioReport) -> anyh
     Ok(())
 }
 
-/// Ends a run: the summary or the JSON document, the files that were asked for, and the exit code.
-pub(super) fn finish(
-    terminal: &mut Terminal,
-    command: &str,
-    machine: Machine,
-    scenarios: Vec<ScenarioReport>,
-    arguments: &MeasureArgs,
-) -> anyhow::Result<Exit> {
-    let report = Report {
-        schema: REPORT_SCHEMA,
-        tool: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command.to_owned(),
-        machine,
-        outcome: outcome(count(&scenarios)),
-        scenarios,
-    };
+/// Ends a run: the verdict over all scenarios, the summary or the JSON document, the files that were asked for, and the
+/// exit code.
+pub(super) fn finish(terminal: &mut Terminal, report: Report, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
+    let report = judged(report);
     if terminal.json() {
         json::render(&report, &mut terminal.out)?;
     } else {
-        let options = options(terminal);
-        terminal::summary(&report, &options, &mut terminal.out)?;
+        summary(terminal, &report)?;
     }
-    if let Some(path) = &arguments.save {
-        save(terminal, path, |writer| json::render(&report, writer))?;
-    }
-    if let Some(path) = &arguments.markdown {
-        save(terminal, path, |writer| markdown::render(&report, writer))?;
-    }
+    files(terminal, &report, arguments.save.as_deref(), arguments.markdown.as_deref())?;
     Ok(report.outcome.into())
+}
+
+/// The report with its verdict over all scenarios.
+pub(super) fn judged(report: Report) -> Report {
+    Report { outcome: outcome(report.counts()), ..report }
+}
+
+/// Shows what a run comes to.
+pub(super) fn summary(terminal: &mut Terminal, report: &Report) -> anyhow::Result<()> {
+    let options = options(terminal);
+    terminal::summary(report, &options, &mut terminal.out)?;
+    Ok(())
+}
+
+/// Writes a report to the files that were asked for.
+pub(super) fn files(
+    terminal: &mut Terminal,
+    report: &Report,
+    json_file: Option<&Path>,
+    markdown_file: Option<&Path>,
+) -> anyhow::Result<()> {
+    if let Some(path) = json_file {
+        save(terminal, path, |writer| json::render(report, writer))?;
+    }
+    if let Some(path) = markdown_file {
+        save(terminal, path, |writer| markdown::render(report, writer))?;
+    }
+    Ok(())
 }
 
 /// How the terminal shows reports under the global options.
@@ -93,18 +103,6 @@ pub(super) fn save(
 /// Writes a file through a temporary one beside it, so that nobody ever sees half of it.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     crate::atomic_file::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn count(scenarios: &[ScenarioReport]) -> Counts {
-    let mut counts = Counts::default();
-    for scenario in scenarios {
-        match scenario.result {
-            ScenarioResult::Measured { .. } => counts.measured += 1,
-            ScenarioResult::Failed { .. } => counts.failed += 1,
-        }
-        counts.gate_errors += Counts::gate_errors_in(&scenario.findings);
-    }
-    counts
 }
 
 /// Unicode where the locale can show it: the first of these that is set decides, as POSIX has it.

@@ -2,11 +2,12 @@
 
 use crate::cli::MeasureArgs;
 use crate::report::{ScenarioReport, ScenarioResult};
+use crate::scenario::Planned;
 use crate::verdict::{self, Policy};
 
 use super::results::SavedResult;
 use super::suite::Session;
-use super::{Exit, Terminal, outputs};
+use super::{Exit, Terminal, outputs, plan};
 
 /// Measures the selected scenarios and reports.
 ///
@@ -14,7 +15,7 @@ use super::{Exit, Terminal, outputs};
 /// Bad configuration, no ONNX Runtime, an interrupt, or a file that cannot be written.
 pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
     if arguments.dry_run {
-        return super::show_plan(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
+        return plan::dry_run(terminal, arguments);
     }
     let session = Session::open(terminal, arguments)?;
     session.results.clear()?;
@@ -22,17 +23,22 @@ pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<E
     terminal.status.start_progress(session.launches());
     for planned in &session.planned {
         terminal.status.say("Measuring", &planned.id.0);
-        let result = session.measure(planned, terminal)?;
-        let mut findings = Vec::new();
-        if let ScenarioResult::Measured { summary } = &result {
-            let fingerprint = session.fingerprint(planned.scenario.provider);
-            session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
-            findings = verdict::inspect(summary, &Policy::default());
-        }
-        let report = ScenarioReport { id: planned.id.clone(), result, comparison: None, findings };
+        let report = measure(&session, planned, terminal)?;
         outputs::scenario(terminal, &report)?;
         reports.push(report);
     }
     terminal.status.end_progress();
-    outputs::finish(terminal, "run", session.machine, reports, arguments)
+    outputs::finish(terminal, session.report("run", reports), arguments)
+}
+
+/// Measures one scenario and keeps its result; a failure is a result too.
+pub(super) fn measure(session: &Session, planned: &Planned, terminal: &mut Terminal) -> anyhow::Result<ScenarioReport> {
+    let result = session.measure(planned, terminal)?;
+    let mut findings = Vec::new();
+    if let ScenarioResult::Measured { summary } = &result {
+        let fingerprint = session.fingerprint(planned.scenario.provider);
+        session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
+        findings = verdict::inspect(summary, &Policy::default());
+    }
+    Ok(ScenarioReport { id: planned.id.clone(), result, comparison: None, findings })
 }

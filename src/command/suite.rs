@@ -6,30 +6,36 @@ use serde_json::to_string;
 use crate::baseline::Fingerprint;
 use crate::cli::{DimensionArgs, MeasureArgs};
 use crate::config::{Config, Inputs, Measure, ZooEntry};
+use crate::estimate::{self, Rates, Refusal};
 use crate::machine;
 use crate::measure::inputs::InputFiles;
 use crate::measure::job::{JOB_SCHEMA, LaunchJob, ModelSource, Plan};
 use crate::measure::result::{LaunchResult, NodeRecord};
 use crate::measure::supervise::{LaunchFailure, Launcher};
-use crate::report::{Machine, ScenarioResult};
+use crate::report::{self, Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult};
 use crate::runtime::Library;
-use crate::scenario::{ImageSize, ModelRef, Overrides, Planned, Provider, expand};
+use crate::scenario::{ImageSize, ModelRef, Overrides, Partition, Planned, Provider, ScenarioId, divide, expand};
 use crate::summary::{OperatorKey, summarize};
 use crate::taxonomy::{self, Group};
 use crate::zoo;
 
-use super::Terminal;
 use super::results::Results;
+use super::{Terminal, costs};
 
 /// Everything that is settled before the first launch.
 pub(super) struct Session {
     pub config: Config,
+    /// What is measured here.
     pub planned: Vec<Planned>,
+    /// What that is a part of.
+    pub suite: Suite,
     pub library: Library,
     pub machine: Machine,
     pub results: Results,
     measure: Measure,
     launcher: Launcher,
+    /// What launches may take; `None` where that is not known or not asked for.
+    memory_bytes: Option<u64>,
     scratch: tempfile::TempDir,
 }
 
@@ -37,15 +43,15 @@ impl Session {
     /// Reads the configuration, expands it and finds ONNX Runtime.
     pub fn open(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Session> {
         let config = terminal.suite(&arguments.suite)?;
-        let planned = plan(&config, &arguments.selection, &arguments.dimensions)?;
-        Session::over(terminal, config, planned, arguments)
+        let whole = plan(&config, &arguments.selection, &arguments.dimensions)?;
+        Session::over(terminal, config, Suite::new(whole, arguments.suite.partition), arguments)
     }
 
     /// The same for scenarios that are chosen already.
     pub fn over(
         terminal: &mut Terminal,
         config: Config,
-        planned: Vec<Planned>,
+        suite: Suite,
         arguments: &MeasureArgs,
     ) -> anyhow::Result<Session> {
         let library = terminal.library()?;
@@ -64,15 +70,21 @@ impl Session {
                 .tempdir()
                 .context("no temporary folder can be made")?,
             config,
-            planned,
+            planned: suite.own(),
+            suite,
             library,
             measure,
             launcher,
+            memory_bytes: if arguments.ignore_memory { None } else { machine::available_memory_bytes() },
         })
     }
 
     /// Launches a scenario as often as configured. A failure costs this scenario; only an interrupt is an error.
     pub fn measure(&self, planned: &Planned, terminal: &mut Terminal) -> anyhow::Result<ScenarioResult> {
+        if let Some(refusal) = self.refuse(planned) {
+            terminal.status.advance(self.launches_each());
+            return Ok(failed(&refusal.to_string(), &[]));
+        }
         let mut launches = Vec::new();
         for number in 1..=self.measure.launches {
             terminal.status.progress_message(&format!("{} ({number}/{})", planned.id, self.measure.launches));
@@ -90,6 +102,28 @@ impl Session {
             Ok(summary) => ScenarioResult::Measured { summary: Box::new(summary) },
             Err(error) => failed(&error.to_string(), &[]),
         })
+    }
+
+    /// Refuses what the kernel would kill. Memory of a GPU is not looked at.
+    fn refuse(&self, planned: &Planned) -> Option<Refusal> {
+        if planned.scenario.provider != Provider::Cpu {
+            return None;
+        }
+        let estimate = costs::estimate(planned, &Rates::fixed(planned.scenario.threads))?;
+        estimate::refuse(estimate.peak_rss_bytes, self.memory_bytes)
+    }
+
+    /// The report of what became of the scenarios; its outcome is not decided yet.
+    pub fn report(&self, command: &str, scenarios: Vec<ScenarioReport>) -> Report {
+        Report {
+            schema: REPORT_SCHEMA,
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            command: command.to_owned(),
+            machine: self.machine.clone(),
+            suite: report::Suite { scenarios: self.suite.ids(), partition: self.suite.partition() },
+            scenarios,
+            outcome: Outcome::NothingMeasured,
+        }
     }
 
     /// One launch; `seed` makes its inputs, `trace` asks for the events of one run.
@@ -139,6 +173,10 @@ impl Session {
 
 /// Scenarios of the configuration that the selection names, under the flags of the command line.
 pub(super) fn plan(config: &Config, selection: &[String], dimensions: &DimensionArgs) -> anyhow::Result<Vec<Planned>> {
+    let mut config = std::borrow::Cow::Borrowed(config);
+    if config.suite.batch.is_empty() && !dimensions.usual_batch.is_empty() {
+        config.to_mut().suite.batch.clone_from(&dimensions.usual_batch);
+    }
     let overrides = Overrides {
         provider: dimensions.provider.clone(),
         precision: dimensions.precision.clone(),
@@ -149,7 +187,7 @@ pub(super) fn plan(config: &Config, selection: &[String], dimensions: &Dimension
         threads: dimensions.threads.clone(),
         weights: dimensions.weights,
     };
-    Ok(expand(config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
+    Ok(expand(&config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
 }
 
 /// The built-in models as the configuration needs to know them.
@@ -184,7 +222,7 @@ fn machine_facts(library: &Library) -> Machine {
     }
 }
 
-fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure {
+pub(super) fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure {
     let mut measure = measure.clone();
     measure.launches = arguments.launches.unwrap_or(measure.launches);
     measure.time_budget_s = arguments.time_budget.unwrap_or(measure.time_budget_s);
@@ -195,6 +233,51 @@ fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure {
     measure
 }
 
+/// A list of scenarios, and which part of it this machine measures.
+pub(super) struct Suite {
+    whole: Vec<Planned>,
+    partition: Option<Partition>,
+}
+
+impl Suite {
+    /// The whole, of which `partition` is measured here.
+    pub fn new(whole: Vec<Planned>, partition: Option<Partition>) -> Suite {
+        Suite { whole, partition }
+    }
+
+    /// Every scenario.
+    pub fn whole(&self) -> &[Planned] {
+        &self.whole
+    }
+
+    /// Their ids.
+    pub fn ids(&self) -> Vec<ScenarioId> {
+        self.whole.iter().map(|planned| planned.id.clone()).collect()
+    }
+
+    /// The part that is measured here; `None` for all.
+    pub fn partition(&self) -> Option<Partition> {
+        self.partition
+    }
+
+    /// The scenarios of this part, in the order of the whole. Divided by what each takes on a machine that is the same
+    /// everywhere, with the effort of the defaults.
+    pub fn own(&self) -> Vec<Planned> {
+        let Some(partition) = self.partition else { return self.whole.clone() };
+        let effort = costs::effort(&Measure::default());
+        let seconds = costs::estimates(&self.whole, |planned| Rates::fixed(planned.scenario.threads))
+            .into_iter()
+            .map(|estimate| estimate.map_or(UNKNOWN_S, |estimate| estimate.measuring_s(&effort)));
+        let costs: Vec<(&ScenarioId, f64)> = self.whole.iter().map(|planned| &planned.id).zip(seconds).collect();
+        let parts = divide(&costs, partition.of);
+        let own = self.whole.iter().zip(parts).filter(|(_, part)| *part == partition.index);
+        own.map(|(planned, _)| planned.clone()).collect()
+    }
+}
+
+/// What a scenario that cannot be estimated counts for, in seconds.
+const UNKNOWN_S: f64 = 10.0;
+
 fn model_source(planned: &Planned) -> ModelSource {
     match &planned.scenario.model {
         ModelRef::Zoo { name } => ModelSource::Zoo { name: name.clone() },
@@ -202,7 +285,7 @@ fn model_source(planned: &Planned) -> ModelSource {
     }
 }
 
-fn input_files(inputs: Option<&Inputs>) -> InputFiles {
+pub(super) fn input_files(inputs: Option<&Inputs>) -> InputFiles {
     match inputs {
         None => InputFiles::None,
         Some(Inputs::Npz(path)) => InputFiles::Archive(path.clone()),

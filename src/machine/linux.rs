@@ -45,7 +45,7 @@ impl System {
         facts.load.average = self.text("proc/loadavg").as_deref().and_then(load_average);
         let memory = self.text("proc/meminfo").unwrap_or_default();
         facts.memory.total_bytes = kilobytes(&memory, "MemTotal:");
-        facts.memory.available_bytes = kilobytes(&memory, "MemAvailable:");
+        facts.memory.available_bytes = self.available_memory_bytes();
         facts.cpu.physical_cores = self.physical_cores();
         facts.cpu.logical_cores = self.text("sys/devices/system/cpu/online").as_deref().and_then(count_listed);
         facts.frequency.governor = self.text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
@@ -55,6 +55,13 @@ impl System {
         facts.confinement.throttled = self.throttled();
         facts.temperature_celsius = self.temperature_celsius();
         facts.on_battery = self.on_battery();
+    }
+
+    /// Of the machine, or of the tightest control group around this process.
+    pub fn available_memory_bytes(&self) -> Option<u64> {
+        let machine = self.text("proc/meminfo").as_deref().and_then(|memory| kilobytes(memory, "MemAvailable:"));
+        let groups = self.groups("memory");
+        machine.into_iter().chain(groups.iter().filter_map(|group| room_in(group))).min()
     }
 
     /// Of the first core; the largest cache of the highest level.
@@ -93,8 +100,13 @@ impl System {
         mark.map(|(_, name)| *name).or_else(kubernetes).map(str::to_owned)
     }
 
-    /// Directories of this process's control group for CPU time, the innermost first.
+    /// Directories of this process's control groups for CPU time, the innermost first.
     fn cpu_groups(&self) -> Vec<PathBuf> {
+        self.groups("cpu")
+    }
+
+    /// Directories of this process's control groups for one controller, the innermost first.
+    fn groups(&self, wanted: &str) -> Vec<PathBuf> {
         let text = self.text("proc/self/cgroup").unwrap_or_default();
         let mut groups = Vec::new();
         for line in text.lines() {
@@ -102,10 +114,12 @@ impl System {
             let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
             let mounts: &[&str] = if controllers.is_empty() {
                 &["sys/fs/cgroup", "sys/fs/cgroup/unified"]
-            } else if controllers.split(',').any(|controller| controller == "cpu") {
+            } else if !controllers.split(',').any(|controller| controller == wanted) {
+                &[]
+            } else if wanted == "cpu" {
                 &["sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"]
             } else {
-                &[]
+                &["sys/fs/cgroup/memory"]
             };
             for mount in mounts {
                 let inner = Path::new(path.trim_start_matches('/'));
@@ -180,6 +194,20 @@ fn load_average(text: &str) -> Option<[f64; 3]> {
 fn kilobytes(meminfo: &str, name: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// What a control group's processes may still take, in bytes: pages of files give way. `None` where it sets no limit.
+fn room_in(group: &Path) -> Option<u64> {
+    let text = |name: &str| std::fs::read_to_string(group.join(name)).ok();
+    let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
+    let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
+    let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
+    let stat = text("memory.stat").unwrap_or_default();
+    let of_files = ["active_file", "inactive_file"].map(|wanted| {
+        let line = stat.lines().find_map(|line| line.strip_prefix(wanted)?.strip_prefix(' '));
+        line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap_or(0)
+    });
+    Some(limit.saturating_sub(used.saturating_sub(of_files.iter().sum())))
 }
 
 /// How many numbers a list such as `0-3,8` names.
@@ -296,6 +324,35 @@ mod tests {
         let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
         let (_directory, system) = system(&files);
         assert_eq!(system.last_level_cache_bytes(), Some(32 << 20));
+    }
+
+    #[test]
+    fn the_tightest_of_machine_and_control_groups_is_what_is_available() {
+        let machine = ("proc/meminfo", "MemTotal: 4096 kB\nMemAvailable:   2048 kB\n");
+        let (_directory, alone) = system(&[machine]);
+        assert_eq!(alone.available_memory_bytes(), Some(2 << 20));
+
+        let unified = [
+            machine,
+            ("proc/self/cgroup", "0::/outer/inner\n"),
+            ("sys/fs/cgroup/outer/memory.max", "1048576\n"),
+            ("sys/fs/cgroup/outer/memory.current", "700000\n"),
+            ("sys/fs/cgroup/outer/memory.stat", "anon 500000\ninactive_file 150000\nactive_file 50000\n"),
+            ("sys/fs/cgroup/outer/inner/memory.max", "max\n"),
+            ("sys/fs/cgroup/outer/inner/memory.current", "100000\n"),
+        ];
+        let (_directory, unified) = system(&unified);
+        assert_eq!(unified.available_memory_bytes(), Some(1_048_576 - 500_000), "pages of files give way");
+
+        let (_directory, old) = system(&[
+            machine,
+            ("proc/self/cgroup", "5:cpu,cpuacct:/job\n4:memory:/job\n"),
+            ("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "1000000\n"),
+            ("sys/fs/cgroup/memory/job/memory.usage_in_bytes", "1200000\n"),
+        ]);
+        assert_eq!(old.available_memory_bytes(), Some(0));
+        let (_directory, silent) = system(&[]);
+        assert_eq!(silent.available_memory_bytes(), None);
     }
 
     #[test]

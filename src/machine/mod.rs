@@ -68,7 +68,7 @@ pub struct Cpu {
 pub struct Memory {
     /// Installed, or given to the virtual machine.
     pub total_bytes: Option<u64>,
-    /// What a new process can have without swapping.
+    /// What a new process can have without swapping, and without its control group ending it.
     pub available_bytes: Option<u64>,
 }
 
@@ -127,6 +127,15 @@ pub fn gather(sample: Duration) -> Facts {
 /// Logical cores that this process may use: affinity and a control group's quota are taken off; at least 1.
 pub fn usable_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+}
+
+/// What a new process can have without swapping, and without its control group ending it, in bytes; `None` where the
+/// system does not tell.
+pub fn available_memory_bytes() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    return linux::System::this().available_memory_bytes();
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// Size of the last-level cache in bytes, as one core sees it; `None` where the system does not tell.

@@ -131,6 +131,22 @@ pub fn plan(model: &ModelProto, model_label: &str, request: &InputRequest) -> Re
     Ok(tensors)
 }
 
+/// The shapes that [`plan`] would give the inputs, by name; nothing is made.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn shapes(
+    model: &ModelProto,
+    model_label: &str,
+    request: &InputRequest,
+) -> Result<BTreeMap<String, Vec<u64>>, InputError> {
+    let wanted = wanted(model, model_label)?;
+    let arrays = npy::read(&request.files, &wanted, model_label)?;
+    let shapes = dims::resolve(&wanted, model_label, request, &arrays)?;
+    Ok(wanted.into_iter().map(|input| input.name).zip(shapes).collect())
+}
+
 fn wanted(model: &ModelProto, model_label: &str) -> Result<Vec<Wanted>, InputError> {
     let of = |Declared { name, kind }| match kind {
         ValueKind::Tensor { element, shape } => match ElementType::from_onnx(element) {

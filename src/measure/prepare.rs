@@ -9,7 +9,7 @@ use crate::measure::inputs::{self, InputData, InputError, InputRequest, InputTen
 use crate::measure::job::{LaunchJob, ModelSource};
 use crate::onnx::inspect::NodeIndex;
 use crate::onnx::proto::{GraphProto, ModelProto};
-use crate::onnx::weightless::{self, StripOptions, WeightlessError};
+use crate::onnx::weightless::{self, StripOptions, Synthetic, WeightlessError};
 use crate::onnx::{OnnxError, external, file};
 use crate::runtime::session::{ExternalFile, FeedTensor, Model, TensorData};
 use crate::scenario::{Scenario, Weights};
@@ -113,6 +113,8 @@ pub struct Synthesized {
     pub arena: ExternalFile,
     /// Size of the weights as deployed, without sharing, in bytes.
     pub nominal_bytes: u64,
+    /// True where weights share bytes of the arena.
+    repeats: bool,
     /// SHA-256 of the graph before its weights got their places.
     sha256: String,
 }
@@ -144,19 +146,20 @@ pub fn synthesize(
     let sha256 = sha256_hex(&model.encode_to_vec());
     let synthetic = weightless::synthesize(&mut model, path)?;
     let arena = ExternalFile { location: weightless::FILE_NAME.to_owned(), bytes: synthetic.arena() };
-    Ok(Some(Synthesized { model, arena, nominal_bytes: synthetic.nominal_bytes, sha256 }))
+    let Synthetic { nominal_bytes, .. } = synthetic;
+    Ok(Some(Synthesized { model, arena, nominal_bytes, repeats: synthetic.repeats(), sha256 }))
 }
 
 fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepared, PrepareError> {
     let model = file::read(path)?;
-    if let Some(Synthesized { model, arena, sha256, nominal_bytes }) = synthesize(&model, path, weights)? {
+    if let Some(Synthesized { model, arena, repeats, sha256, .. }) = synthesize(&model, path, weights)? {
         return Ok(Prepared {
-            repeats: nominal_bytes > arena.bytes.len() as u64,
             bytes: model.encode_to_vec(),
             path: None,
             sha256,
             nodes: NodeIndex::of(&model),
             external: vec![arena],
+            repeats,
             feeds: feeds(job, &model, &path.display().to_string())?,
             synthetic_weights: true,
             model,

@@ -8,6 +8,7 @@ mod control;
 mod detection;
 mod layout;
 mod math;
+mod routing;
 mod unary;
 mod vision;
 
@@ -219,6 +220,18 @@ impl GraphBuilder {
     /// Adds what the exporter computed from a trained parameter (a broadcast, a gathered table): stored like a parameter,
     /// not counted; see [`GraphBuilder::count_parameters`].
     pub fn derived_parameter(&mut self, name: &str, dims: &[i64], init: Init) -> Value {
+        self.initializer(name, dims, init, INLINE_ELEMENTS)
+    }
+
+    /// Like [`GraphBuilder::parameter`], with values that stand in the model however many they are: for parameters whose
+    /// values decide what is computed, so that they cannot share bytes with others.
+    pub fn inline_parameter(&mut self, name: &str, dims: &[i64], init: Init) -> Value {
+        self.count_parameters(dims.iter().product());
+        self.initializer(name, dims, init, i64::MAX)
+    }
+
+    /// An initializer that is kept outside the model where it has more elements than `most_inline`.
+    fn initializer(&mut self, name: &str, dims: &[i64], init: Init, most_inline: i64) -> Value {
         let name = self.unique(&self.scoped(".", name));
         let elements: i64 = dims.iter().product();
         let (half_width, centre) = init.range();
@@ -228,7 +241,7 @@ impl GraphBuilder {
             data_type: Some(DataType::Float as i32),
             ..Default::default()
         };
-        if elements > INLINE_ELEMENTS && centre == 0.0 {
+        if elements > most_inline && centre == 0.0 {
             tensor.data_location = Some(DataLocation::External as i32);
             let initializer = self.graph.initializer.len();
             self.external.push(ExternalWeight { initializer, dims: dims.to_vec(), half_width, arranged: Vec::new() });

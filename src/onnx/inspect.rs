@@ -96,7 +96,8 @@ fn initializer_names(graph: &GraphProto) -> HashSet<&str> {
     graph.initializer.iter().chain(sparse).map(TensorProto::name).collect()
 }
 
-fn declared(value: &ValueInfoProto) -> Declared {
+/// What a model declares of one value.
+pub fn declared(value: &ValueInfoProto) -> Declared {
     let kind = match value.r#type.as_ref().and_then(|declared| declared.value.as_ref()) {
         Some(type_proto::Value::TensorType(tensor)) => {
             ValueKind::Tensor { element: tensor.elem_type.unwrap_or_default(), shape: tensor.shape.as_ref().map(dims) }

@@ -130,14 +130,14 @@ mod tests {
     fn the_schema_is_checked_before_the_rest() {
         assert!(error(r#"{"schema": 99, "scenarios": 3}"#).starts_with("r.json: report schema 99, but this"));
         assert!(error(r#"{"schema": 99}"#).contains("install the version that wrote it"));
-        assert!(error(r#"{"schema": 0}"#).contains("measure again"));
+        assert!(error(r#"{"schema": 1}"#).contains("measure again"));
         assert!(error(r#"{"tests": []}"#).contains("has no `schema`"));
     }
 
     #[test]
     fn what_is_malformed_is_named_by_line_and_column() {
         assert_eq!(
-            error("{\n  \"schema\": 1,\n  \"tool\": 3\n}"),
+            error("{\n  \"schema\": 2,\n  \"tool\": 3\n}"),
             "r.json:3:11: not a report: invalid type: integer `3`, expected a string; write it again with \
              `--message-format json`"
         );

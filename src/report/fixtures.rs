@@ -310,35 +310,41 @@ fn machine() -> Machine {
     }
 }
 
+/// `scenarios` in place of the report's own, which are then the whole suite.
+fn over(scenarios: Vec<ScenarioReport>, report: Report) -> Report {
+    let suite = Suite { scenarios: scenarios.iter().map(|one| one.id.clone()).collect(), partition: None };
+    Report { suite, scenarios, ..report }
+}
+
 /// `check` with one of everything: regressed, improved, no baseline, other machine, failed, hostile names.
 pub fn check() -> Report {
-    Report {
+    let report = Report {
         schema: REPORT_SCHEMA,
         tool: "0.1.0".into(),
         command: "check".into(),
         machine: machine(),
-        scenarios: vec![regressed(), improved(), without_baseline(), other_machine(), failed(), hostile()],
+        suite: Suite { scenarios: Vec::new(), partition: None },
+        scenarios: Vec::new(),
         outcome: Outcome::GateFailed,
-    }
+    };
+    over(vec![regressed(), improved(), without_baseline(), other_machine(), failed(), hostile()], report)
 }
 
 /// `check` that could not measure one of two scenarios.
 pub fn incomplete() -> Report {
-    Report { scenarios: vec![improved(), failed()], outcome: Outcome::Incomplete, ..check() }
+    over(vec![improved(), failed()], Report { outcome: Outcome::Incomplete, ..check() })
 }
 
 /// `check` that failed the gate on one of two scenarios.
 pub fn gate_failed() -> Report {
-    Report { scenarios: vec![regressed(), improved()], outcome: Outcome::GateFailed, ..check() }
+    over(vec![regressed(), improved()], Report { outcome: Outcome::GateFailed, ..check() })
 }
 
 /// `run` of two scenarios, nothing to remark.
 pub fn run() -> Report {
     let plain = |report: ScenarioReport| ScenarioReport { comparison: None, findings: Vec::new(), ..report };
-    Report {
-        command: "run".into(),
-        scenarios: vec![measured(bert(), None, Vec::new()), plain(improved())],
-        outcome: Outcome::Pass,
-        ..check()
-    }
+    over(
+        vec![measured(bert(), None, Vec::new()), plain(improved())],
+        Report { command: "run".into(), outcome: Outcome::Pass, ..check() },
+    )
 }

@@ -4,22 +4,26 @@ pub mod document;
 pub mod figures;
 #[cfg(test)]
 mod fixtures;
+pub mod merge;
 pub mod render;
 pub mod standing;
+pub mod study;
 pub mod wording;
 
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::Counts;
+
 pub use crate::compare::{Cause, Comparison, FingerprintDifference, OperatorChange, StructuralDifference};
 pub use crate::measure::result::LaunchWarning;
-pub use crate::scenario::{Scenario, ScenarioId};
+pub use crate::scenario::{Partition, Scenario, ScenarioId};
 pub use crate::summary::{GroupSummary, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator};
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Outcome, Severity};
 pub use document::ReportError;
 
 /// Version of the JSON document.
-pub const REPORT_SCHEMA: u32 = 1;
+pub const REPORT_SCHEMA: u32 = 2;
 
 /// One run of the tool over a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,10 +36,39 @@ pub struct Report {
     pub command: String,
     /// Where it was measured.
     pub machine: Machine,
+    /// What was to be measured, here and elsewhere.
+    pub suite: Suite,
     /// One entry a scenario, in the order of the suite.
     pub scenarios: Vec<ScenarioReport>,
     /// What the whole comes to.
     pub outcome: Outcome,
+}
+
+impl Report {
+    /// What decides the outcome.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for scenario in &self.scenarios {
+            match scenario.result {
+                ScenarioResult::Measured { .. } => counts.measured += 1,
+                ScenarioResult::Failed { .. } => counts.failed += 1,
+            }
+            counts.gate_errors += Counts::gate_errors_in(&scenario.findings);
+        }
+        if self.suite.partition.is_some() {
+            counts.elsewhere = self.suite.scenarios.len().saturating_sub(self.scenarios.len());
+        }
+        counts
+    }
+}
+
+/// What a run was to measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suite {
+    /// Every scenario, those that other parts measure included.
+    pub scenarios: Vec<ScenarioId>,
+    /// Which part of them this run measures; `None` for all.
+    pub partition: Option<Partition>,
 }
 
 /// The machine and libraries a report was made with.

@@ -92,11 +92,12 @@ fn scenarios(n: usize) -> String {
 
 /// The whole report in one sentence; what is said first decides the exit code.
 pub fn verdict(report: &Report) -> String {
-    let all = report.scenarios.len();
+    let (all, suite_size) = (report.scenarios.len(), report.suite.scenarios.len());
     let failed = count(report, |standing| matches!(standing, Standing::Failed(_)));
     let missing = count(report, |standing| standing == Standing::NotMeasured);
     let mut also = Vec::new();
     let head = match report.outcome {
+        Outcome::Pass if all == 0 => format!("Nothing to do here: the other parts measure {}", scenarios(suite_size)),
         Outcome::Pass if report.command == "check" => {
             let held = count(report, |s| matches!(s, Standing::Pass | Standing::Improved | Standing::Warned(_)));
             if held == 0 {
@@ -233,6 +234,7 @@ mod tests {
         report.scenarios = fixtures::check().scenarios[2..4].to_vec();
         assert_eq!(verdict(&report), "Nothing failed, but none of 2 scenarios has a baseline to be judged by.");
         report.scenarios.clear();
+        assert_eq!(verdict(&report), "Nothing to do here: the other parts measure 6 scenarios.");
         report.outcome = Outcome::NothingMeasured;
         assert_eq!(verdict(&report), "Nothing was measured: no scenario was selected.");
     }

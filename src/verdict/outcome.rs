@@ -37,6 +37,8 @@ pub struct Counts {
     pub measured: usize,
     /// Scenarios that could not be, for whatever reason.
     pub failed: usize,
+    /// Scenarios of the suite that are left to other machines.
+    pub elsewhere: usize,
     /// Findings that fail the gate, over all scenarios; [`Counts::gate_errors_in`] counts one scenario's.
     pub gate_errors: usize,
 }
@@ -54,7 +56,8 @@ pub fn outcome(counts: Counts) -> Outcome {
     match counts {
         Counts { gate_errors: 1.., .. } => Outcome::GateFailed,
         Counts { failed: 1.., .. } => Outcome::Incomplete,
-        Counts { measured: 0, .. } => Outcome::NothingMeasured,
+        // More machines than scenarios leave some with nothing to do. Whether all was measured is for the merged report.
+        Counts { measured: 0, elsewhere: 0, .. } => Outcome::NothingMeasured,
         _ => Outcome::Pass,
     }
 }
@@ -64,7 +67,7 @@ mod tests {
     use super::*;
 
     fn of(measured: usize, failed: usize, gate_errors: usize) -> Outcome {
-        outcome(Counts { measured, failed, gate_errors })
+        outcome(Counts { measured, failed, elsewhere: 0, gate_errors })
     }
 
     #[test]
@@ -75,6 +78,16 @@ mod tests {
     #[test]
     fn nothing_selected_is_no_pass() {
         assert_eq!(of(0, 0, 0), Outcome::NothingMeasured);
+    }
+
+    #[test]
+    fn a_part_that_leaves_all_to_others_passes() {
+        assert_eq!(outcome(Counts { elsewhere: 3, ..Counts::default() }), Outcome::Pass);
+    }
+
+    #[test]
+    fn what_others_measure_excuses_no_failure() {
+        assert_eq!(outcome(Counts { failed: 1, elsewhere: 3, ..Counts::default() }), Outcome::Incomplete);
     }
 
     #[test]

@@ -4,23 +4,30 @@
 use crate::onnx::builder::{BuiltGraph, GraphBuilder, Init, Value};
 use crate::onnx::proto::tensor_proto::DataType;
 
-use super::blocks::{self, EMBEDDING, Mask};
+use super::blocks::{self, EMBEDDING, GAIN, Mask};
 use super::decoder::{self, Phase, Prompt, Tokens};
+use super::mixtral::{self, Experts};
 use super::rotary::{self, Frequencies, Stretch};
 
 /// The sizes of one member of the family.
 #[derive(Debug)]
 pub struct Config {
-    layers: i64,
-    hidden: i64,
+    pub(super) layers: i64,
+    pub(super) hidden: i64,
     /// Width of the feed-forward network.
-    inner: i64,
-    heads: i64,
+    pub(super) inner: i64,
+    pub(super) heads: i64,
     /// Heads of keys and values; each serves as many query heads.
-    shared_heads: i64,
-    vocabulary: i64,
-    positions: i64,
-    frequencies: Frequencies,
+    pub(super) shared_heads: i64,
+    pub(super) vocabulary: i64,
+    pub(super) positions: i64,
+    pub(super) frequencies: Frequencies,
+    /// What stands in place of the one feed-forward network.
+    pub(super) experts: Option<Experts>,
+    /// Gains of the norm before attention.
+    pub(super) attention_gain: Init,
+    /// Gains of the norm before the feed-forward network.
+    pub(super) feed_gain: Init,
 }
 
 /// Llama 2, 7 billion parameters.
@@ -33,6 +40,9 @@ pub const LLAMA_2_7B: Config = Config {
     vocabulary: 32_000,
     positions: 4096,
     frequencies: Frequencies { base: 10_000.0, stretch: None },
+    experts: None,
+    attention_gain: GAIN,
+    feed_gain: GAIN,
 };
 /// Llama 3.1, 8 billion parameters.
 pub const LLAMA_3_1_8B: Config = Config {
@@ -86,7 +96,7 @@ pub fn build(config: &Config, phase: Phase, name: &str, batch: i64, sequence: i6
         x = output;
         present.push(keys_values);
     }
-    let normed = rms_norm(&mut b, "norm", &x, EPSILON);
+    let normed = rms_norm(&mut b, "norm", &x, GAIN);
     let logits = b.scope("lm_head", |b| blocks::linear_without_bias(b, &normed, config.vocabulary));
     b.output("logits", &logits);
     if phase == Phase::Decode {
@@ -103,11 +113,14 @@ fn block(
     past: Option<&[Value; 2]>,
     shared: &Shared,
 ) -> (Value, [Value; 2]) {
-    let normed = rms_norm(b, "input_layernorm", x, EPSILON);
+    let normed = rms_norm(b, "input_layernorm", x, config.attention_gain);
     let (attended, present) = b.scope("self_attn", |b| self_attention(b, config, &normed, past, shared));
     let x = b.add(x, &attended);
-    let normed = rms_norm(b, "post_attention_layernorm", &x, EPSILON);
-    let fed = b.scope("mlp", |b| gated_mlp(b, &normed, config.inner));
+    let normed = rms_norm(b, "post_attention_layernorm", &x, config.feed_gain);
+    let fed = match &config.experts {
+        None => b.scope("mlp", |b| gated_mlp(b, &normed, config.inner)),
+        Some(experts) => b.scope("block_sparse_moe", |b| mixtral::mixture(b, &normed, config.inner, experts)),
+    };
     (b.add(&x, &fed), present)
 }
 
@@ -153,10 +166,10 @@ fn repeated(b: &mut GraphBuilder, x: &Value, times: i64) -> Value {
 }
 
 /// Normalization by the root of the mean square over the last axis, written out as the exporter does.
-pub fn rms_norm(b: &mut GraphBuilder, name: &str, x: &Value, epsilon: f32) -> Value {
+fn rms_norm(b: &mut GraphBuilder, name: &str, x: &Value, gain: Init) -> Value {
     b.scope(name, |b| {
-        let gain = b.parameter("weight", &[x.dim(-1)], Init::Around { centre: 1.0, half_width: 0.1 });
-        let [two, epsilon] = [2.0, epsilon].map(|value| b.scalar(value));
+        let gain = b.parameter("weight", &[x.dim(-1)], gain);
+        let [two, epsilon] = [2.0, EPSILON].map(|value| b.scalar(value));
         let square = b.pow(x, &two);
         let mean = b.reduce_mean(&square, &[-1]);
         let mean = b.add(&mean, &epsilon);

@@ -11,6 +11,7 @@ mod detr;
 mod gpt2;
 mod llama;
 mod maskformer;
+mod mixtral;
 mod rcnn;
 mod registry;
 mod resnet;

@@ -118,7 +118,8 @@ fn pyramid(b: &mut GraphBuilder, features: &[Value; 4]) -> [Value; 5] {
 }
 
 fn smooth(b: &mut GraphBuilder, sum: &Value, level: usize) -> Value {
-    let weight = b.parameter("weight", &[CHANNELS, CHANNELS, 3, 3], arranged::level_weight(level));
+    let (dims, runs) = ([CHANNELS, CHANNELS, 3, 3], arranged::contrast_feature(level));
+    let weight = b.arranged_parameter("weight", &dims, arranged::level_weight(level), runs);
     let bias = b.given_parameter("bias", &[CHANNELS], &arranged::level_bias(level));
     b.conv(sum, &weight, Some(&bias), same(3))
 }

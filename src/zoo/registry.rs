@@ -1,10 +1,12 @@
 //! The table of built-in models: one row each, families together, in the order that people see.
 
 use super::decoder::Phase;
-use super::{Architecture, Tier, ZooModel, bert, detr, gpt2, llama, maskformer, rcnn, resnet, segformer, swin, vit};
+use super::{
+    Architecture, Tier, ZooModel, bert, detr, gpt2, llama, maskformer, mixtral, rcnn, resnet, segformer, swin, vit,
+};
 
 /// All rows.
-pub(super) static MODELS: [ZooModel; 25] = [
+pub(super) static MODELS: [ZooModel; 27] = [
     ZooModel {
         name: "bert-base",
         about: "BERT base uncased with a sequence classification head",
@@ -103,6 +105,24 @@ pub(super) static MODELS: [ZooModel; 25] = [
         default_image: None,
         tier: None,
         architecture: Architecture::Llama(llama::LLAMA_3_1_8B, Phase::Decode),
+    },
+    ZooModel {
+        name: "mixtral-8x7b",
+        about: "Mixtral 8x7B, a sparse mixture of experts, prefill",
+        parameters: 46_702_792_704,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: Some(Tier::Full),
+        architecture: Architecture::Llama(mixtral::MIXTRAL_8X7B, Phase::Prefill),
+    },
+    ZooModel {
+        name: "mixtral-8x7b-decode",
+        about: "Mixtral 8x7B, one decode step on a cache of `sequence` tokens",
+        parameters: 46_702_792_704,
+        default_sequence: Some(2048),
+        default_image: None,
+        tier: Some(Tier::Full),
+        architecture: Architecture::Llama(mixtral::MIXTRAL_8X7B, Phase::Decode),
     },
     ZooModel {
         name: "vit-b-16",

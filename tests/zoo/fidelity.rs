@@ -96,7 +96,7 @@ pub fn exported_differences(entry: &Entry) -> Histogram {
 pub fn optimized_operators(entry: &Entry) -> Histogram {
     static KNOWN: Mutex<BTreeMap<&str, Histogram>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap();
-    known.entry(entry.key).or_insert_with(|| histogram(&optimized(&entry.build()))).clone()
+    known.entry(entry.model).or_insert_with(|| histogram(&optimized(&entry.build()))).clone()
 }
 
 /// Counts blocked convolutions and poolings as plain ones and leaves out the reorderings around them.

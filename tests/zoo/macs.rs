@@ -31,6 +31,12 @@ fn llama(inner: u64, shared: u64, vocabulary: u64, new: u64, all: u64) -> u64 {
     64 * new + layers * (attention + mlp) + new * width * vocabulary
 }
 
+/// Mixtral: Llama's blocks whose router sends each token to two of eight experts.
+fn mixtral(new: u64, all: u64) -> u64 {
+    let (layers, width, inner) = (32, 4096, 14_336);
+    llama(2 * inner, 1024, 32_000, new, all) + layers * new * width * 8
+}
+
 /// At the entries' shapes.
 fn by_formula(model: &str) -> Option<u64> {
     let count = match model {
@@ -47,6 +53,8 @@ fn by_formula(model: &str) -> Option<u64> {
         "llama-2-7b-decode" => llama(11_008, 4096, 32_000, 1, 513),
         "llama-3.1-8b" => llama(14_336, 1024, 128_256, 512, 512),
         "llama-3.1-8b-decode" => llama(14_336, 1024, 128_256, 1, 513),
+        "mixtral-8x7b" => mixtral(512, 512),
+        "mixtral-8x7b-decode" => mixtral(1, 513),
         _ => return None,
     };
     Some(count)

@@ -8,6 +8,7 @@
 mod committed;
 mod fidelity;
 mod macs;
+mod mixtral;
 mod outputs;
 mod reference;
 mod runtime;

@@ -29,6 +29,8 @@ const CASES: &[Case] = &[
     ("llama-2-7b-decode", 1, Some(6), None),
     ("llama-3.1-8b", 1, Some(4), None),
     ("llama-3.1-8b-decode", 2, Some(5), None),
+    ("mixtral-8x7b", 1, Some(2), None),
+    ("mixtral-8x7b-decode", 2, Some(5), None),
     ("vit-b-16", 2, None, Some((64, 96))),
     ("vit-l-16", 2, None, Some((32, 64))),
     ("vit-h-14", 1, None, Some((56, 28))),

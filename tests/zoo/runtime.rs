@@ -26,9 +26,15 @@ fn environment() -> &'static Environment {
     runtime::environment().unwrap()
 }
 
-/// A session on the model, at one thread, with the weights used in place.
-fn session(model: &BuiltModel, arena: &Arc<[u8]>, level: GraphOptimizationLevel, prepack: bool) -> Session {
-    let mut builder = builder(model, arena, level, prepack);
+/// A session on the model, with the weights used in place.
+pub fn session(
+    model: &BuiltModel,
+    arena: &Arc<[u8]>,
+    level: GraphOptimizationLevel,
+    prepack: bool,
+    threads: usize,
+) -> Session {
+    let mut builder = builder(model, arena, level, prepack).with_intra_threads(threads).unwrap();
     builder.commit_from_memory(&model.model.encode_to_vec()).unwrap()
 }
 
@@ -88,7 +94,7 @@ pub fn run(
     level: GraphOptimizationLevel,
     prepack: bool,
 ) -> Vec<(Vec<i64>, Vec<f32>)> {
-    let mut session = session(model, arena, level, prepack);
+    let mut session = session(model, arena, level, prepack, 1);
     let inputs = inputs(model);
     let outputs = session.run(inputs).unwrap();
     let values = outputs.iter().map(|(_, value)| {
@@ -103,7 +109,8 @@ pub fn run(
     values.collect()
 }
 
-fn inputs(model: &BuiltModel) -> Vec<(String, SessionInputValue<'static>)> {
+/// Inputs that suit the model.
+pub fn inputs(model: &BuiltModel) -> Vec<(String, SessionInputValue<'static>)> {
     let mut random = fastrand::Rng::with_seed(1);
     let declared = tensors(&model.model.graph.as_ref().unwrap().input);
     let attended = declared.iter().find(|input| input.name == "attention_mask").map_or(0, |input| input.shape[1]);

@@ -94,7 +94,9 @@ fn only_large_parameters_go_outside() {
     b.parameter("small", &[64, 64], Init::FanIn(64));
     b.parameter("large", &[64, 65], Init::FanIn(64));
     b.parameter("gains", &[5000], Init::Around { centre: 1.0, half_width: 0.1 });
+    b.inline_parameter("router", &[4096, 8], Init::FanIn(64));
     let graph = b.finish();
+    assert_eq!(graph.parameters, 64 * 64 + 64 * 65 + 5000 + 4096 * 8);
     assert_eq!(graph.external.len(), 1);
     assert_eq!((graph.external[0].initializer, graph.external[0].bytes()), (1, 64 * 65 * 4));
     let gains = graph.model.graph.unwrap().initializer[2].raw_data.clone().unwrap();

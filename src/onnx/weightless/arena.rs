@@ -29,6 +29,7 @@ pub(super) struct Weight {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan {
     regions: Vec<Region>,
+    shared: bool,
 }
 
 /// A stretch of the arena whose values are drawn alike.
@@ -57,7 +58,7 @@ fn plan_within(weights: &[Weight], capacity: u64) -> (Vec<u64>, Plan) {
             (offset, Region { end, values: weight.values })
         })
         .unzip();
-    (offsets, Plan { regions })
+    (offsets, Plan { regions, shared: false })
 }
 
 /// A part of the arena for each kind of values, as large as its part of all weights, at least its largest weight.
@@ -88,13 +89,18 @@ fn shared(weights: &[Weight], capacity: u64, total: u64) -> (Vec<u64>, Plan) {
         start += room;
         regions.push(Region { end: start, values });
     }
-    (offsets, Plan { regions })
+    (offsets, Plan { regions, shared: true })
 }
 
 impl Plan {
     /// Size of the arena.
     pub fn bytes(&self) -> u64 {
         self.regions.last().map_or(0, |region| region.end)
+    }
+
+    /// True where weights overlap.
+    pub fn repeats(&self) -> bool {
+        self.shared
     }
 
     /// The arena, equal on every machine.
@@ -200,7 +206,7 @@ mod tests {
         let weights: Vec<Weight> = [400, 64, 4000].map(|bytes| Weight { bytes, values: REAL }).into();
         let (offsets, plan) = plan(&weights);
         assert_eq!(offsets, [0, 448, 512]);
-        assert_eq!(plan.bytes(), 512 + 4032);
+        assert_eq!((plan.bytes(), plan.repeats()), (512 + 4032, false));
         assert_eq!(plan.fill(), plan.fill());
     }
 
@@ -211,6 +217,7 @@ mod tests {
         let capacity = 1 << 20;
         let (offsets, plan) = plan_within(&weights, capacity);
         assert!(plan.bytes() <= capacity + 2 * LINE, "{}", plan.bytes());
+        assert!(plan.repeats());
         let border = plan.regions[0].end;
         assert!(offsets[..40].iter().all(|offset| offset % LINE == 0 && offset + (1 << 18) <= border));
         assert!(offsets[40..].iter().all(|offset| *offset >= border && offset + (1 << 17) <= plan.bytes()));

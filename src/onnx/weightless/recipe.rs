@@ -2,7 +2,7 @@
 //! neither explode nor vanish.
 
 use super::slots::Slot;
-use super::uses::{Use, Uses};
+use super::uses::{Use, Uses, is_packed};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::tensor;
@@ -64,16 +64,21 @@ impl Values {
     pub fn rounded(self) -> Values {
         match self {
             Values::Reals { data_type, low, high } if low == -high && high > 0.0 => {
-                let high = high.log2().floor().exp2();
+                let high = power_of_two(high);
                 Values::Reals { data_type, low: -high, high }
             }
             Values::Reals { data_type, low, high } if low > 0.0 => {
-                let scale = low.log2().floor().exp2();
+                let scale = power_of_two(low);
                 Values::Reals { data_type, low: scale, high: scale * (high / low) }
             }
             other => other,
         }
     }
+}
+
+/// The greatest power of two that is not above a positive normal number: its exponent without its mantissa.
+fn power_of_two(number: f32) -> f32 {
+    f32::from_bits(number.to_bits() & 0x7f80_0000)
 }
 
 /// How to fill `tensor`, or why that is impossible: a clause about the tensor, such as "nobody can make up strings".
@@ -140,7 +145,7 @@ fn deviation_of(fan_in: u64) -> f32 {
 fn scale_of<'m>(quantized: &'m TensorProto, uses: &Uses<'m>) -> f32 {
     let data_type = tensor::data_type(quantized);
     let found = uses.by(quantized);
-    let packed = found.iter().any(|it| is_packed(it));
+    let packed = found.iter().any(is_packed);
     let deviation = match data_type {
         _ if packed => 4.6,
         DataType::Uint4 | DataType::Int4 => 4.6,
@@ -150,11 +155,6 @@ fn scale_of<'m>(quantized: &'m TensorProto, uses: &Uses<'m>) -> f32 {
         _ => 37.0,
     };
     largest_fan_in(found).map_or(SMALL, deviation_of) / deviation
-}
-
-/// Operators that pack several numbers into each byte of a `uint8` tensor.
-fn is_packed(found: &Use<'_>) -> bool {
-    matches!(found.node.op_type(), "MatMulNBits" | "MatMulBnb4" | "QMoE" | "GatherBlockQuantized")
 }
 
 /// Quantized numbers: around their zero point, over half of what the type holds.
@@ -200,7 +200,7 @@ fn zero_point(found: &[Use<'_>]) -> Option<i32> {
 /// Wide integers: biases of quantized products, or numbers of elements, of which 0 is always one.
 fn whole(data_type: DataType, found: &[Use<'_>]) -> Result<Values, String> {
     let quantized = found.iter().any(|it| matches!(it.slot, Slot::Offset | Slot::Quantized));
-    let passes = |it: &&Use<'_>| it.slot != Slot::Data || !moves(it.node.op_type());
+    let passes = |it: &&Use<'_>| it.slot != Slot::Data || it.input > 0 || !moves(it.node.op_type());
     let real: Vec<Use<'_>> = found.iter().filter(passes).copied().collect();
     if data_type == DataType::Int32 && quantized {
         return Ok(Values::Integers { bits: 32, low: -1023, high: 1023 });
@@ -217,4 +217,19 @@ fn whole(data_type: DataType, found: &[Use<'_>]) -> Result<Values, String> {
 /// Operators that hand their first input's numbers on, to those that decide what they are for.
 fn moves(op_type: &str) -> bool {
     matches!(op_type, "Cast" | "Identity" | "Reshape" | "Squeeze" | "Transpose" | "Unsqueeze")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_ranges_shrink_to_powers_of_two_and_positive_ones_keep_their_width() {
+        let reals = |low, high| Values::Reals { data_type: DataType::Float, low, high };
+        assert_eq!(reals(-0.3, 0.3).rounded(), reals(-0.25, 0.25));
+        assert_eq!(reals(-0.25, 0.25).rounded(), reals(-0.25, 0.25));
+        assert_eq!(reals(1.0, 1.25).rounded(), reals(1.0, 1.25));
+        assert_eq!(reals(3.0, 6.0).rounded(), reals(2.0, 4.0));
+        assert_eq!(Values::Bits.rounded(), Values::Bits);
+    }
 }

@@ -277,13 +277,17 @@ fn is_weight<'m>(
     let has = |slots: &[Slot]| uses.by(tensor).iter().any(|it| slots.contains(&it.slot));
     let factor = uses.by(tensor).iter().any(|it| matches!(it.slot, Slot::Weight(_) | Slot::Quantized));
     let auxiliary = has(&[Slot::Scale, Slot::ZeroPoint]);
+    // ONNX Runtime fuses a quantized product only where its bias's scale is the product of the other two: those of one
+    // number a channel must stay. Those of blocks have no such partner.
+    let of_blocks = tensor.dims.len() > 1 || uses.by(tensor).iter().any(uses::is_packed);
+    let many_blocks = auxiliary && of_blocks && elements > MANY;
     let trained = has(&[Slot::Gain, Slot::Offset, Slot::Positive, Slot::Table]);
     if tensor::data_type(tensor) == DataType::Int32 {
         // Biases of quantized products; other integers of this width are indices or shapes.
         return Ok(elements > FEW && has(&[Slot::Offset, Slot::Quantized]));
     }
     if uses::is_integer(tensor) {
-        return Ok((factor && elements > 1) || (auxiliary && elements > MANY));
+        return Ok((factor && elements > 1) || many_blocks);
     }
     if !is_real(tensor) || elements <= 1 {
         return Ok(false);
@@ -292,7 +296,7 @@ fn is_weight<'m>(
         return Ok(factor);
     }
     if auxiliary || trained {
-        return Ok(trained || elements > MANY);
+        return Ok(trained || many_blocks);
     }
     let vector = tensor.dims.iter().filter(|&&dim| dim > 1).count() <= 1;
     let wanted = elements > MANY || (vector && has(&[Slot::Term, Slot::Factor]));

@@ -37,6 +37,11 @@ impl Synthetic {
         self.plan.bytes()
     }
 
+    /// True where weights share bytes of the arena, because they do not fit it one beside the other.
+    pub fn repeats(&self) -> bool {
+        self.plan.repeats()
+    }
+
     /// The bytes that stand for the file [`FILE_NAME`], equal on every machine.
     pub fn arena(&self) -> Arc<[u8]> {
         self.plan.fill()

@@ -16,6 +16,8 @@ pub(super) struct Use<'m> {
     pub slot: Slot,
     /// The operator.
     pub node: &'m NodeProto,
+    /// Which of its inputs.
+    pub input: usize,
     /// For a weight, over how many products a result is summed.
     pub fan_in: Option<u64>,
     /// For a scale, the quantized tensor that it belongs to.
@@ -133,6 +135,7 @@ impl<'m> Walk<'m> {
                     Use {
                         slot,
                         node,
+                        input,
                         fan_in: fan_in(slot, node, tensor, origin.dims.as_deref()),
                         scales: None,
                         zero_point: constant_at(zero_point),
@@ -140,7 +143,7 @@ impl<'m> Walk<'m> {
                 );
                 if let Some(scale) = constant_at(scale).filter(|_| is_integer(tensor)) {
                     let of_scale =
-                        Use { slot: Slot::Scale, node, fan_in: None, scales: Some(tensor), zero_point: None };
+                        Use { slot: Slot::Scale, node, input, fan_in: None, scales: Some(tensor), zero_point: None };
                     self.add(scale, of_scale);
                 }
             }
@@ -186,7 +189,10 @@ fn moved<'m>(node: &'m NodeProto, known: &Known<'m, '_>) -> Option<Origin<'m>> {
         "Expand" | "Flatten" | "Pad" | "Reshape" | "Slice" | "Split" | "Squeeze" | "Tile" | "Unsqueeze" => elsewhere(),
         "Gather" | "GatherElements" | "GatherND" => {
             let narrow = |origin: &Origin<'_>| origin.tensors.iter().any(|tensor| is_integer(tensor));
-            let rows = elsewhere().map(|origin| Origin { picked: known.get(&node.input[1]).is_none(), ..origin });
+            let rows = elsewhere().map(|origin| Origin {
+                picked: node.input.get(1).is_none_or(|ids| known.get(ids).is_none()),
+                ..origin
+            });
             rows.filter(|origin| narrow(origin) || !origin.picked)
         }
         "Add" | "Concat" | "Div" | "Mul" | "Sub" => {
@@ -230,6 +236,11 @@ fn fan_in(slot: Slot, node: &NodeProto, tensor: &TensorProto, dims: Option<&[i64
 pub(super) fn is_integer(tensor: &TensorProto) -> bool {
     use crate::onnx::proto::tensor_proto::DataType::*;
     matches!(tensor::data_type(tensor), Uint8 | Int8 | Uint16 | Int16 | Int32 | Uint4 | Int4 | Uint2 | Int2)
+}
+
+/// True for operators that pack several numbers into each byte of a `uint8` tensor, with a scale for each block.
+pub(super) fn is_packed(found: &Use<'_>) -> bool {
+    matches!(found.node.op_type(), "MatMulNBits" | "MatMulBnb4" | "QMoE" | "GatherBlockQuantized")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod bar;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod study;
 pub mod table;
 pub mod terminal;
 pub mod text;

@@ -21,15 +21,18 @@ const CONTRAST_FEATURE: i64 = 0;
 const CONTRAST_UNIT: i64 = 0;
 /// Width of the layers of the box head, and cells of the grid that they see.
 const WIDTH: i64 = 1024;
-const CELLS: i64 = 49;
+const CELLS: i64 = SIDE * SIDE;
+const SIDE: i64 = 7;
 
-/// How much larger than usual the last weights of each level are. Contrast falls from level to level as features see more
-/// of the image; gains restore it, and lift the coarse levels, of few positions, so that some of their anchors score
-/// as high as the best of the many fine ones.
-const LEVEL_GAINS: [f32; 4] = [1.0, 1.44, 2.2, 4.1];
+/// How much larger than usual the last weights of each level are. What boxes see varies less from level to level, as
+/// features see more of the image and cells hold more positions; gains restore it.
+const LEVEL_GAINS: [f32; 4] = [1.0, 1.6, 4.4, 14.0];
+/// The same for the feature whose contrast is measured: coarse levels, of few positions, are lifted so far that some of
+/// their anchors score as high as the best of the many fine ones.
+const CONTRAST_GAINS: [f32; 4] = [0.95, 1.45, 2.3, 5.5];
 /// Added to the feature of each level whose contrast is measured. Well below the feature's mean, so that at the image's
 /// edge, where positions outside count as zero, contrast is low instead of high.
-const LEVEL_OFFSETS: [f32; 4] = [-8.0, -11.0, -14.0, -17.0];
+const LEVEL_OFFSETS: [f32; 4] = [-6.0, -10.0, -15.0, -30.0];
 
 /// A column's weight in the contrast, for each of its three rows; its two neighbours have half of it each.
 const CONTRAST_WEIGHT: f32 = 0.5;
@@ -41,31 +44,44 @@ const OBJECTNESS_GAIN: f32 = 3.0;
 /// never equal.
 pub const OBJECTNESS_BIAS: [f32; 3] = [-13.1, -13.0, -13.2];
 /// Drawn part of the anchors' moves.
-pub const ANCHOR_MOVES: Init = Init::Around { centre: 0.0, half_width: 0.002 };
+pub const ANCHOR_MOVES: Init = Init::Around { centre: 0.0, half_width: 0.0015 };
 /// Share of the way to a square that the wide and the high anchor are moved, as anchors around one object all are moved
 /// towards it: the wide one comes to overlap the square one and is suppressed, the high one stays apart.
-const SQUARED: [f32; 3] = [0.9, 0.0, 0.3];
+const SQUARED: [f32; 3] = [0.3, 0.0, 0.3];
 /// Logarithm of the sides' ratio between anchors next to each other in shape.
 const HALF_OCTAVE: f32 = 0.37;
 
 /// Features that the pattern of a class compares.
 const PATTERN_FEATURES: usize = 8;
+/// Where the half of the grid lies, across and down, that counts for the pattern of a feature; the other half counts
+/// against it. Halves look alike in boxes that overlap, so that a class is seen in several boxes at once.
+const DIRECTIONS: [[i64; 2]; 8] = [[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [1, -1], [-1, 1]];
+/// Cells on each side of the middle one that patterns compare; the outermost cells, which lie at the image's edge where a
+/// box does, are left out.
+const REACH: i64 = 2;
 /// Weight of a cell in a pattern, either sign.
-const PATTERN_WEIGHT: f32 = 0.1;
+const PATTERN_WEIGHT: f32 = 0.07;
 /// What a pattern must exceed to count at all.
-const PATTERN_THRESHOLD: f32 = 2.5;
+const PATTERN_THRESHOLD: f32 = 2.45;
 /// Logit of a class over what its pattern has in excess.
 const CLASS_GAIN: f32 = 5.0;
 /// Logit of the background.
 const BACKGROUND: f32 = 5.0;
 /// Drawn weights of the moves for each class.
-pub const CLASS_MOVES: Init = Init::Around { centre: 0.0, half_width: 0.02 };
+pub const CLASS_MOVES: Init = Init::Around { centre: 0.0, half_width: 0.012 };
 
 /// Weights of the last convolution of a level of the pyramid.
 pub fn level_weight(level: usize) -> Init {
     #[allow(clippy::cast_precision_loss, reason = "the number of inputs is small")]
     let usual = (3.0 / (9 * CHANNELS) as f32).sqrt();
     Init::Around { centre: 0.0, half_width: usual * LEVEL_GAINS[level] }
+}
+
+/// The weights of the last convolution of a level that make the feature whose contrast is measured: it is handed on.
+pub fn contrast_feature(level: usize) -> Vec<Run> {
+    let start = CONTRAST_FEATURE * CHANNELS * 9;
+    let centre = start + CONTRAST_FEATURE * 9 + 4;
+    vec![Run { start, count: CHANNELS * 9, value: 0.0 }, Run { start: centre, count: 1, value: CONTRAST_GAINS[level] }]
 }
 
 /// Bias of the last convolution of a level of the pyramid.
@@ -108,15 +124,19 @@ pub fn class_patterns(inputs: i64) -> Vec<Run> {
     let mut random = fastrand::Rng::with_seed(0x7061_7474_6572_6e73);
     let mut runs = Vec::new();
     for unit in 0..CLASSES - 1 {
-        let row = unit * inputs;
-        runs.push(Run { start: row, count: inputs, value: 0.0 });
+        let start = unit * inputs;
+        runs.push(Run { start, count: inputs, value: 0.0 });
         for feature in features(&mut random) {
-            let mut cells: Vec<i64> = (0..CELLS).collect();
-            random.shuffle(&mut cells);
-            cells.pop();
-            for (index, cell) in cells.into_iter().enumerate() {
-                let value = if index % 2 == 0 { PATTERN_WEIGHT } else { -PATTERN_WEIGHT };
-                runs.push(Run { start: row + feature * CELLS + cell, count: 1, value });
+            let [across, down] = DIRECTIONS[random.usize(0..DIRECTIONS.len())];
+            for cell in 0..CELLS {
+                let (row, column) = (cell / SIDE - SIDE / 2, cell % SIDE - SIDE / 2);
+                let value = match (across * column + down * row).signum() {
+                    _ if row.abs().max(column.abs()) > REACH => continue,
+                    0 => continue,
+                    1 => PATTERN_WEIGHT,
+                    _ => -PATTERN_WEIGHT,
+                };
+                runs.push(Run { start: start + feature * CELLS + cell, count: 1, value });
             }
         }
     }

@@ -12,7 +12,7 @@ const BREAK: char = '\u{200b}';
 /// Characters that Markdown or HTML acts on become character references, which Markdown shows and never acts on; line
 /// breaks and other control characters are spelled out. GitHub looks for mentions, issue numbers and addresses after
 /// rendering, where references no longer help: those are broken up invisibly.
-pub(super) fn plain(foreign: &str) -> String {
+pub(in crate::report::render) fn plain(foreign: &str) -> String {
     let mut out = String::with_capacity(foreign.len());
     let mut before = ' ';
     for c in text::escape(foreign, Charset::Unicode).chars() {
@@ -43,7 +43,7 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// Foreign text as code. An element, since a name may hold any number of backticks; GitHub looks for no mentions in it.
-pub(super) fn code(foreign: &str) -> String {
+pub(in crate::report::render) fn code(foreign: &str) -> String {
     let mut out = String::from("<code>");
     text::escape(foreign, Charset::Unicode).chars().for_each(|c| push(&mut out, c));
     out + "</code>"

@@ -3,7 +3,7 @@
 //! Whatever comes from a model or a machine passes through `escape`: it can open no tag, no table cell and no link,
 //! and mentions nobody.
 
-mod escape;
+pub(super) mod escape;
 mod scenario;
 
 use std::io::{self, Write};

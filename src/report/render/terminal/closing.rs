@@ -40,13 +40,16 @@ fn warned(report: &Report) -> bool {
 fn machine(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let rule = page.charset.pick("═", "=").repeat(page.width);
     writeln!(page.writer, "{DIM}{rule}{DIM:#}")?;
-    page.facts(&[
+    let mut facts = vec![
         report.machine.fingerprint.clone(),
         report.machine.cpu.clone(),
         number::count(u64::from(report.machine.cores), "core", "cores"),
         format!("ONNX Runtime {}", report.machine.onnxruntime),
         format!("cargo-nongemm {}", report.tool),
-    ])
+    ];
+    let all = report.suite.scenarios.len();
+    facts.extend(report.suite.partition.map(|part| format!("part {part} of a suite of {all}")));
+    page.facts(&facts)
 }
 
 fn scenarios(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
