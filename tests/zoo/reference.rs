@@ -41,9 +41,11 @@ pub const ENTRIES: [Entry; 15] = [
 ];
 
 /// Models that no reference describes, and why.
-pub const WITHOUT_REFERENCE: [(&str, &str); 2] = [
+pub const WITHOUT_REFERENCE: [(&str, &str); 4] = [
     ("segformer-b5", "other sizes of segformer-b0"),
     ("resnet-50", "`EXPORTED` in fidelity.rs holds what torchvision's resnet50 was exported to"),
+    ("fasterrcnn-resnet50-fpn", "the reference is written in another style; detectors.rs compares what it computes"),
+    ("maskrcnn-resnet50-fpn", "the same"),
 ];
 
 /// Facts about one model.
@@ -53,6 +55,9 @@ pub struct Reference {
     pub outputs: Vec<Tensors>,
     pub parameters: u64,
     pub operators: Histogram,
+    /// Those in the bodies of control flow.
+    #[serde(default)]
+    pub operators_in_subgraphs: Histogram,
     pub operators_after_onnxruntime_all: Histogram,
     macs: Option<Macs>,
 }
