@@ -63,7 +63,6 @@ pub fn optimized(model: &BuiltModel) -> ModelProto {
     let path = folder.path().join("optimized.onnx");
     // ONNX Runtime copies and writes all weights with the optimized graph, 27 GB of them for the largest. Nobody reads
     // them.
-    keep_freed_memory();
     #[cfg(unix)]
     std::os::unix::fs::symlink("/dev/null", folder.path().join("weights")).unwrap();
     let arena = any_weights(model.weights.arena_bytes);
@@ -74,17 +73,6 @@ pub fn optimized(model: &BuiltModel) -> ModelProto {
         .unwrap();
     drop(builder.commit_from_memory(&model.model.encode_to_vec()).unwrap());
     ModelProto::decode(std::fs::read(&path).unwrap().as_slice()).unwrap()
-}
-
-/// Lets the C library keep what is freed: faulting in a fresh copy of each weight would take most of the time.
-fn keep_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `mallopt` takes plain numbers, and refuses those that it does not like.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_MAX, 0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
 }
 
 /// At least so many bytes of weights, no matter whose: for sessions that run nothing.
