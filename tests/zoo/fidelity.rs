@@ -38,7 +38,7 @@ fn inputs_and_outputs_are_the_references() {
             |(ours, theirs): (&Tensors, &Tensors)| ours.dtype == theirs.dtype && fits(&ours.shape, &theirs.shape);
         assert!(outputs.iter().zip(&reference.outputs).all(alike), "{name}: {outputs:?}");
         assert!(outputs.len() >= reference.outputs.len(), "{name}");
-        if !name.ends_with("-decode") {
+        if !reference.inputs.is_empty() && !name.ends_with("-decode") {
             assert_eq!((inputs.len(), outputs.len()), (reference.inputs.len(), reference.outputs.len()), "{name}");
         }
     }
@@ -49,7 +49,8 @@ fn parameters_and_multiply_accumulates_are_the_references() {
     for entry in ENTRIES {
         let (ours, reference) = (entry.build(), reference(entry.key));
         assert_eq!(ours.parameters, reference.parameters, "{}", entry.model);
-        assert_eq!(ours.macs, reference.macs().unwrap_or(ours.macs), "{}", entry.model);
+        let counted = ours.macs - entry.uncounted;
+        assert_eq!(counted, reference.macs().unwrap_or(counted), "{}", entry.model);
     }
 }
 

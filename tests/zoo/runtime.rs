@@ -20,7 +20,7 @@ pub fn only_session() -> MutexGuard<'static, ()> {
 }
 
 /// ONNX Runtime as the program itself finds it.
-fn environment() -> &'static Environment {
+pub fn environment() -> &'static Environment {
     let library = runtime::locate(&LocateOptions::from_environment(None, false), &mut |_| {}).unwrap();
     runtime::load(&library).unwrap();
     runtime::environment().unwrap()

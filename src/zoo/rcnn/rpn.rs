@@ -174,11 +174,7 @@ mod tests {
     fn anchors_are_torchvisions() {
         let expected = [[-23.0, -11.0, 23.0, 11.0], [-16.0, -16.0, 16.0, 16.0], [-11.0, -23.0, 11.0, 23.0]];
         assert_eq!(shapes(32.0), expected);
-        let expected = [
-            [-362.0, -181.0, 362.0, 181.0],
-            [-256.0; 2].iter().chain(&[256.0; 2]).copied().collect::<Vec<_>>().try_into().unwrap(),
-            [-181.0, -362.0, 181.0, 362.0],
-        ];
+        let expected = [[-362.0, -181.0, 362.0, 181.0], [-256.0, -256.0, 256.0, 256.0], [-181.0, -362.0, 181.0, 362.0]];
         assert_eq!(shapes(512.0), expected);
     }
 }
