@@ -120,7 +120,11 @@ fn optimized_products_are_the_references() {
         assert_eq!(convolutions(&ours), convolutions(&reference), "{name}");
         let mut compared = vec!["Gemm", "com.microsoft:FusedGemm", "ConvTranspose", "RoiAlign", "TopK", "Softmax"];
         if blocked {
-            compared.extend(["com.microsoft.nchwc:Conv", "com.microsoft.nchwc:MaxPool", "com.microsoft.nchwc:Upsample"]);
+            compared.extend([
+                "com.microsoft.nchwc:Conv",
+                "com.microsoft.nchwc:MaxPool",
+                "com.microsoft.nchwc:Upsample",
+            ]);
         }
         for operator in compared {
             assert_eq!(ours.get(operator), reference.get(operator), "{name} {operator}");
@@ -285,7 +289,7 @@ fn size(dim: i64) -> usize {
     usize::try_from(dim).unwrap()
 }
 
-fn numbers<T: ort::tensor::PrimitiveTensorElementType + Copy>(value: &DynValue) -> (Vec<i64>, Vec<T>) {
+fn numbers<T: ort::value::PrimitiveTensorElementType + Copy>(value: &DynValue) -> (Vec<i64>, Vec<T>) {
     let (shape, values) = value.try_extract_tensor::<T>().unwrap();
     (shape.to_vec(), values.to_vec())
 }

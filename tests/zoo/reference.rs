@@ -73,7 +73,14 @@ impl Reference {
 pub struct Tensors {
     pub name: String,
     pub dtype: String,
+    /// -1 where the size depends on data.
+    #[serde(deserialize_with = "sizes")]
     pub shape: Vec<i64>,
+}
+
+fn sizes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
+    let sizes: Vec<serde_json::Value> = serde::Deserialize::deserialize(deserializer)?;
+    Ok(sizes.iter().map(|size| size.as_i64().unwrap_or(-1)).collect())
 }
 
 #[derive(serde::Deserialize)]
