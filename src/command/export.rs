@@ -8,14 +8,16 @@ use anyhow::bail;
 
 use crate::cli::{ExportArgs, MeasureArgs};
 use crate::config::Config;
-use crate::measure::build_shape;
+use crate::measure::build_model;
 use crate::measure::result::TimelineEvent;
+use crate::onnx::fp16::Io;
+use crate::onnx::fp16::weights as half_weights;
 use crate::onnx::proto::ModelProto;
 use crate::onnx::{external, file, offload};
 use crate::report::render::{self, trace::TraceEvent};
-use crate::scenario::{ModelRef, Planned, Scenario};
+use crate::scenario::{ModelRef, Planned, Precision, Scenario};
 use crate::taxonomy;
-use crate::zoo::{self, weights};
+use crate::zoo::weights;
 
 use super::suite::Session;
 use super::{Exit, Terminal, outputs, suite};
@@ -86,7 +88,7 @@ fn trace_event(event: &TimelineEvent) -> TraceEvent {
 fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
     match &scenario.model {
         ModelRef::Zoo { name } => {
-            let built = zoo::build(name, &build_shape(scenario))?;
+            let built = build_model(name, scenario)?;
             let nominal = built.weights.nominal_bytes;
             let arena = weights::fill(&built.weights);
             let places = BTreeMap::from([(built.weights.file_name.to_owned(), &arena[..])]);
@@ -96,7 +98,14 @@ fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
             if is_same_file(path, output) {
                 bail!("{} is the model itself; name another file with `--output`", output.display());
             }
-            let model = file::read(path)?;
+            let mut model = file::read(path)?;
+            if scenario.precision == Precision::Fp16 {
+                let (_, buffer) = half_weights::file_to_fp16(&mut model, path, Io::Keep)?;
+                let bytes = buffer.as_deref().unwrap_or_default();
+                let places = BTreeMap::from([(half_weights::FILE_NAME.to_owned(), bytes)]);
+                let beside = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                return write(model, output, beside, external::Source::Memory(&places));
+            }
             let beside: u64 = external::check(&model, path)?.iter().filter_map(|tensor| tensor.length).sum();
             write(model, output, beside, external::Source::Beside(path))
         }

@@ -39,6 +39,8 @@ impl Provider {
 pub enum Precision {
     /// A zoo model in 32-bit floating point; for a user's file, the types that the file declares.
     Fp32,
+    /// 16-bit floating point, made from the former by [`crate::onnx::fp16`].
+    Fp16,
 }
 
 impl Precision {
@@ -46,6 +48,7 @@ impl Precision {
     pub fn name(self) -> &'static str {
         match self {
             Precision::Fp32 => "fp32",
+            Precision::Fp16 => "fp16",
         }
     }
 }

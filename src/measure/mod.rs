@@ -13,4 +13,4 @@ mod runs;
 pub mod supervise;
 mod timeline;
 
-pub use prepare::build_shape;
+pub use prepare::{build_model, build_shape};

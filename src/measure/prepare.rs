@@ -1,18 +1,21 @@
 //! The model and its inputs, ready for a session.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::measure::inputs::{self, InputData, InputError, InputRequest, InputTensor};
 use crate::measure::job::{LaunchJob, ModelSource};
+use crate::onnx::fp16::Io;
+use crate::onnx::fp16::weights::{self as half_weights, HalfFileError};
 use crate::onnx::inspect::NodeIndex;
 use crate::onnx::proto::{GraphProto, ModelProto};
 use crate::onnx::{OnnxError, external, file};
 use crate::runtime::session::{ExternalFile, FeedTensor, Model, TensorData};
-use crate::scenario::Scenario;
-use crate::zoo::{self, BuildShape, ZooError, weights};
+use crate::scenario::{Precision, Scenario};
+use crate::zoo::{self, BuildShape, BuiltModel, ZooError, weights};
 
 /// Why a model or its inputs could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,9 @@ pub enum PrepareError {
     /// The built-in model cannot be built for these sizes.
     #[error(transparent)]
     Zoo(#[from] ZooError),
+    /// The model cannot be converted to fp16.
+    #[error(transparent)]
+    Half(#[from] HalfFileError),
     /// The inputs cannot be made.
     #[error(transparent)]
     Inputs(#[from] InputError),
@@ -59,6 +65,18 @@ pub fn build_shape(scenario: &Scenario) -> BuildShape {
     }
 }
 
+/// A built-in model in the scenario's shape and precision.
+///
+/// # Errors
+/// When there is no such model, or it cannot have that shape or precision.
+pub fn build_model(name: &str, scenario: &Scenario) -> Result<BuiltModel, ZooError> {
+    let shape = build_shape(scenario);
+    match scenario.precision {
+        Precision::Fp32 => zoo::build(name, &shape),
+        Precision::Fp16 => zoo::build_fp16(name, &shape).map(|(built, _)| built),
+    }
+}
+
 /// Builds or reads the model and makes its inputs.
 pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
     match &job.source {
@@ -77,7 +95,7 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
 }
 
 fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
-    let built = zoo::build(name, &build_shape(&job.scenario))?;
+    let built = build_model(name, &job.scenario)?;
     let feeds = feeds(job, &built.model, name)?;
     let bytes = built.model.encode_to_vec();
     let arena = ExternalFile { location: built.weights.file_name.to_owned(), bytes: weights::fill(&built.weights) };
@@ -93,7 +111,11 @@ fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
 }
 
 fn read(job: &LaunchJob, path: &Path) -> Result<Prepared, PrepareError> {
-    let model = file::read(path)?;
+    let mut model = file::read(path)?;
+    if job.scenario.precision == Precision::Fp16 {
+        let (_, buffer) = half_weights::file_to_fp16(&mut model, path, Io::Keep)?;
+        return converted(job, model, path, buffer);
+    }
     external::check(&model, path)?;
     let feeds = feeds(job, &model, &path.display().to_string())?;
     let bytes = std::fs::read(path).map_err(|source| PrepareError::Read { path: path.to_owned(), source })?;
@@ -104,6 +126,31 @@ fn read(job: &LaunchJob, path: &Path) -> Result<Prepared, PrepareError> {
         nodes: NodeIndex::of(&model),
         external: Vec::new(),
         feeds,
+        model,
+    })
+}
+
+/// A user's model that is no longer what the file holds: it is given to ONNX Runtime in memory.
+fn converted(
+    job: &LaunchJob,
+    model: ModelProto,
+    path: &Path,
+    buffer: Option<Arc<[u8]>>,
+) -> Result<Prepared, PrepareError> {
+    let feeds = feeds(job, &model, &path.display().to_string())?;
+    let size = u64::try_from(model.encoded_len()).unwrap_or(u64::MAX);
+    if size > file::MAX_MESSAGE_BYTES {
+        return Err(OnnxError::TooLarge { path: path.to_owned(), bytes: size }.into());
+    }
+    let bytes = model.encode_to_vec();
+    let external = buffer.map(|bytes| ExternalFile { location: half_weights::FILE_NAME.to_owned(), bytes });
+    Ok(Prepared {
+        path: None,
+        sha256: sha256_hex(&bytes),
+        nodes: NodeIndex::of(&model),
+        external: external.into_iter().collect(),
+        feeds,
+        bytes,
         model,
     })
 }

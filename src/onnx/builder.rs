@@ -18,6 +18,8 @@ use super::proto::{
     ValueInfoProto, attribute_proto::AttributeType, tensor_shape_proto, type_proto,
 };
 
+use super::tensor::element_bits;
+
 pub use math::{ConvSpec, GemmSpec};
 
 /// The operator set that built graphs import.
@@ -105,8 +107,10 @@ impl Init {
 pub struct ExternalWeight {
     /// Index in the graph's list of initializers.
     pub initializer: usize,
-    /// Shape, in elements of 32-bit floating point.
+    /// Shape, in elements of `dtype`.
     pub dims: Vec<i64>,
+    /// Element type: 32-bit floating point as built.
+    pub dtype: DataType,
     /// Half the width of the uniform distribution of its values, around zero.
     pub half_width: f32,
 }
@@ -114,7 +118,8 @@ pub struct ExternalWeight {
 impl ExternalWeight {
     /// Size in bytes.
     pub fn bytes(&self) -> u64 {
-        self.dims.iter().product::<i64>().unsigned_abs() * 4
+        let width = element_bits(self.dtype as i32).unwrap_or_default() / 8;
+        self.dims.iter().product::<i64>().unsigned_abs() * width
     }
 }
 
@@ -213,7 +218,8 @@ impl GraphBuilder {
         if elements > INLINE_ELEMENTS && centre == 0.0 {
             tensor.data_location = Some(DataLocation::External as i32);
             let initializer = self.graph.initializer.len();
-            self.external.push(ExternalWeight { initializer, dims: dims.to_vec(), half_width });
+            let dtype = DataType::Float;
+            self.external.push(ExternalWeight { initializer, dims: dims.to_vec(), dtype, half_width });
         } else {
             let values = inline_values(self.graph.initializer.len(), elements, half_width, centre);
             tensor.raw_data = Some(Bytes::from(values));

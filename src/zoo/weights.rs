@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use half::f16;
+
 use crate::onnx::builder::{BuiltGraph, ExternalWeight};
 use crate::onnx::proto::StringStringEntryProto;
+use crate::onnx::proto::tensor_proto::DataType;
 
 /// The file name that external initializers point at; no such file exists, the runtime is handed the arena under it.
 pub const FILE_NAME: &str = "weights.arena";
@@ -37,6 +40,7 @@ pub struct WeightsPlan {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Region {
     end: u64,
+    dtype: DataType,
     half_width: f32,
 }
 
@@ -75,7 +79,7 @@ fn place_apart(weights: &[ExternalWeight]) -> (Vec<u64>, Vec<Region>) {
         .map(|weight| {
             let offset = end;
             end += weight.bytes().next_multiple_of(ALIGNMENT);
-            (offset, Region { end, half_width: weight.half_width })
+            (offset, Region { end, dtype: weight.dtype, half_width: weight.half_width })
         })
         .unzip()
 }
@@ -98,7 +102,9 @@ fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Reg
         })
         .collect();
     let half_width = weights.iter().map(|weight| weight.half_width).fold(f32::INFINITY, f32::min);
-    (offsets, vec![Region { end, half_width }])
+    // A graph has its large weights in one precision: those that stay in another are few and fit.
+    let dtype = weights.first().map_or(DataType::Float, |weight| weight.dtype);
+    (offsets, vec![Region { end, dtype, half_width }])
 }
 
 /// The arena's bytes: equal on every machine, without a period, neither denormal nor zero.
@@ -112,7 +118,7 @@ pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
     for region in &plan.regions {
         let size = usize::try_from(region.end - start).expect("a region lies in the arena");
         let (part, after) = rest.split_at_mut(size);
-        fill_region(part, start, region.half_width);
+        fill_region(part, start, region);
         (rest, start) = (after, region.end);
     }
     arena
@@ -121,17 +127,22 @@ pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
 /// Numbers of a region that are drawn, in bytes; the rest are copies of stretches of them.
 const DRAWN_BYTES: usize = 256 << 10;
 
-/// Writes 32-bit numbers, uniform in plus or minus `half_width`, that depend on the region's start alone.
+/// Writes numbers of the region's type, uniform in plus or minus its half width, that depend on its start alone.
 ///
 /// Drawing every number would take most of a launch's start. Stretches of irregular length from irregular places repeat
 /// with no period, which is what caches and the runtime's search for equal content could notice.
-fn fill_region(part: &mut [u8], start: u64, half_width: f32) {
+fn fill_region(part: &mut [u8], start: u64, region: &Region) {
     let mut random = fastrand::Rng::with_seed(start);
     let (drawn, mut rest) = part.split_at_mut(part.len().min(DRAWN_BYTES));
-    for bytes in drawn.chunks_exact_mut(4) {
+    let mut draw = || {
         // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
         let unit = f32::from_bits(0x3f80_0001 | (random.u32(..) >> 9));
-        bytes.copy_from_slice(&((unit - 1.5) * (2.0 * half_width)).to_le_bytes());
+        (unit - 1.5) * (2.0 * region.half_width)
+    };
+    if region.dtype == DataType::Float16 {
+        drawn.chunks_exact_mut(2).for_each(|bytes| bytes.copy_from_slice(&normal_half(draw()).to_le_bytes()));
+    } else {
+        drawn.chunks_exact_mut(4).for_each(|bytes| bytes.copy_from_slice(&draw().to_le_bytes()));
     }
     while !rest.is_empty() {
         let line = LINE * random.usize(0..drawn.len() / LINE);
@@ -140,6 +151,12 @@ fn fill_region(part: &mut [u8], start: u64, half_width: f32) {
         now.copy_from_slice(&drawn[line..line + length]);
         rest = later;
     }
+}
+
+/// The nearest number of 16 bits that is neither zero nor denormal.
+fn normal_half(value: f32) -> f16 {
+    let least = f16::MIN_POSITIVE.to_f32();
+    f16::from_f32(if value.abs() < least { least.copysign(value) } else { value })
 }
 
 /// Touching fresh memory in pages of 4 KiB takes several times as long as writing it; a refusal costs only that time.
