@@ -8,16 +8,16 @@ use anyhow::bail;
 
 use crate::cli::{ExportArgs, MeasureArgs};
 use crate::config::Config;
-use crate::measure::build_model;
+use crate::measure::build_shape;
 use crate::measure::result::TimelineEvent;
-use crate::onnx::fp16::Io;
-use crate::onnx::fp16::weights as half_weights;
+use crate::onnx::fp16::values::Losses;
+use crate::onnx::fp16::{HalfReport, Io, weights as half_weights};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::{external, file, offload};
 use crate::report::render::{self, trace::TraceEvent};
 use crate::scenario::{ModelRef, Planned, Precision, Scenario};
 use crate::taxonomy;
-use crate::zoo::weights;
+use crate::zoo::{self, weights};
 
 use super::suite::Session;
 use super::{Exit, Terminal, outputs, suite};
@@ -52,8 +52,11 @@ pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result
         return trace(terminal, config, one, &output);
     }
     let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.onnx")));
-    write_model(&one.scenario, &output)?;
+    let converted = write_model(&one.scenario, &output)?;
     terminal.status.say("Exported", &one.id.0);
+    if let Some(report) = converted {
+        say_what_became(terminal, &report);
+    }
     writeln!(terminal.out, "{}", output.display())?;
     Ok(Exit::Pass)
 }
@@ -85,14 +88,33 @@ fn trace_event(event: &TimelineEvent) -> TraceEvent {
     }
 }
 
-fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
+/// What the conversion to fp16 changed, and what it left.
+fn say_what_became(terminal: &mut Terminal, report: &HalfReport) {
+    let HalfReport { tensors, elements, casts, .. } = report;
+    terminal.status.say("Converted", &format!("{tensors} tensors of {elements} elements to fp16, with {casts} Casts"));
+    let Losses { clamped, flushed } = report.losses;
+    if clamped + flushed > 0 {
+        terminal.status.say("Rounded", &format!("{clamped} values to plus or minus 65504, {flushed} to zero"));
+    }
+    for ((operator, reason), nodes) in &report.kept {
+        terminal.status.say("Kept", &format!("{nodes} {operator} in fp32: {reason}"));
+    }
+}
+
+/// Also returns what became of a model that was converted to fp16.
+fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<Option<HalfReport>> {
     match &scenario.model {
         ModelRef::Zoo { name } => {
-            let built = build_model(name, scenario)?;
+            let shape = build_shape(scenario);
+            let (built, report) = match scenario.precision {
+                Precision::Fp32 => (zoo::build(name, &shape)?, None),
+                Precision::Fp16 => zoo::build_fp16(name, &shape).map(|(built, report)| (built, Some(report)))?,
+            };
             let nominal = built.weights.nominal_bytes;
             let arena = weights::fill(&built.weights);
             let places = BTreeMap::from([(built.weights.file_name.to_owned(), &arena[..])]);
-            write(built.model, output, nominal, external::Source::Memory(&places))
+            write(built.model, output, nominal, external::Source::Memory(&places))?;
+            Ok(report)
         }
         ModelRef::File { path, .. } => {
             if is_same_file(path, output) {
@@ -100,14 +122,16 @@ fn write_model(scenario: &Scenario, output: &Path) -> anyhow::Result<()> {
             }
             let mut model = file::read(path)?;
             if scenario.precision == Precision::Fp16 {
-                let (_, buffer) = half_weights::file_to_fp16(&mut model, path, Io::Keep)?;
+                let (report, buffer) = half_weights::file_to_fp16(&mut model, path, Io::Keep)?;
                 let bytes = buffer.as_deref().unwrap_or_default();
                 let places = BTreeMap::from([(half_weights::FILE_NAME.to_owned(), bytes)]);
                 let beside = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                return write(model, output, beside, external::Source::Memory(&places));
+                write(model, output, beside, external::Source::Memory(&places))?;
+                return Ok(Some(report));
             }
             let beside: u64 = external::check(&model, path)?.iter().filter_map(|tensor| tensor.length).sum();
-            write(model, output, beside, external::Source::Beside(path))
+            write(model, output, beside, external::Source::Beside(path))?;
+            Ok(None)
         }
     }
 }

@@ -39,7 +39,7 @@ impl Provider {
 pub enum Precision {
     /// A zoo model in 32-bit floating point; for a user's file, the types that the file declares.
     Fp32,
-    /// 16-bit floating point, made from the former by [`crate::onnx::fp16`].
+    /// 16-bit floating point: the model above, converted; docs/precision.md says what stays as it is.
     Fp16,
 }
 

@@ -20,6 +20,10 @@ const LONG_EXTRA: f64 = 0.25;
 const EXPECTED_SCALE: f64 = 1.2;
 const EXPECTED_SCALE_SPREAD: f64 = 0.15;
 
+/// How ONNX Runtime names the Casts that it puts around nodes for whose types the provider has no kernel; the name of the
+/// value follows. Seen with 1.31.1 at each optimization level and in subgraphs.
+const INSERTED_CAST: &str = "InsertedPrecisionFreeCast_";
+
 /// Figures of one node before the profiler's cost is known.
 struct Timed {
     node: NodeTally,
@@ -108,8 +112,10 @@ fn scale(timed: &[Timed], overhead: &OverheadEstimate, excess_us: f64, error_us:
 
 fn record(timed: Timed, prepared: &Prepared, self_us: f64) -> NodeRecord {
     let node = timed.node;
+    let domain = prepared.domain_of(&node.name, &node.op_type);
     NodeRecord {
-        domain: prepared.domain_of(&node.name, &node.op_type),
+        inserted: domain.is_none() && node.op_type == "Cast" && node.name.starts_with(INSERTED_CAST),
+        domain,
         name: node.name,
         op_type: node.op_type,
         provider: node.provider,
@@ -128,7 +134,7 @@ fn whole(executions: f64) -> u32 {
     executions.round() as u32
 }
 
-/// Reconciliation, contention and fall-back.
+/// Reconciliation, contention, fall-back and conversions.
 pub(super) fn doubts(result: &LaunchResult, provider: Provider) -> Vec<LaunchWarning> {
     let mut doubts = Vec::new();
     let sum: f64 = result.nodes.iter().map(|node| node.self_us).sum();
@@ -144,6 +150,12 @@ pub(super) fn doubts(result: &LaunchResult, provider: Provider) -> Vec<LaunchWar
     let strangers = result.nodes.iter().filter(|node| node.provider != provider.onnxruntime_name()).count();
     if strangers > 0 {
         doubts.push(LaunchWarning::FellBack { nodes: u32::try_from(strangers).unwrap_or(u32::MAX) });
+    }
+    let inserted = || result.nodes.iter().filter(|node| node.inserted);
+    let casts: u32 = inserted().map(|node| node.executions).sum();
+    if casts > 0 && sum > 0.0 {
+        let share = inserted().map(|node| node.self_us).sum::<f64>() / sum;
+        doubts.push(LaunchWarning::ConvertedTypes { casts, share });
     }
     doubts
 }

@@ -221,6 +221,21 @@ mod tests {
     }
 
     #[test]
+    fn halves_take_half_the_room_and_are_normal() {
+        let mut graph = graph(&[&[3000, 1000], &[64, 100]]);
+        graph.external.iter_mut().for_each(|weight| weight.dtype = DataType::Float16);
+        let plan = plan(&mut graph);
+        assert_eq!(plan.nominal_bytes, (3_000_000 + 6400) * 2);
+        assert_eq!(places(&graph)[1], (6_000_000, 12_800));
+        let bytes = fill(&plan);
+        assert_eq!(bytes.len(), 6_012_800);
+        let values: Vec<f16> = bytes.chunks_exact(2).map(|b| f16::from_le_bytes(b.try_into().unwrap())).collect();
+        assert!(values.iter().all(|value| value.is_normal()));
+        let widest = values[..3_000_000].iter().fold(0.0_f32, |most, value| most.max(value.to_f32().abs()));
+        assert!((0.0313..0.0317).contains(&widest), "{widest}");
+    }
+
+    #[test]
     fn the_filling_is_reproducible_normal_and_aperiodic() {
         let mut graph = graph(&[&[300, 1000], &[2000, 500]]);
         let plan = plan(&mut graph);

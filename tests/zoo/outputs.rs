@@ -8,10 +8,10 @@ use super::reference::{build, tensors};
 use super::runtime::{only_session, run};
 
 /// A model, a batch, and a sequence length or an image size; what is `None` is the default.
-type Case = (&'static str, u32, Option<u32>, Option<(u32, u32)>);
+pub type Case = (&'static str, u32, Option<u32>, Option<(u32, u32)>);
 
 /// Shapes that each take a second or so: every model, batches, second lengths and sizes.
-const CASES: [Case; 21] = [
+pub const CASES: [Case; 21] = [
     ("bert-base", 1, None, None),
     ("bert-base", 2, Some(33), None),
     ("gpt2", 1, None, None),

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use crate::onnx::inspect::canonical_domain;
 use crate::onnx::proto::tensor_proto::DataType;
-use crate::onnx::proto::{
-    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto,
-};
+use crate::onnx::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use crate::onnx::visit::{self, Scope as Place, TensorRole, Visitor};
 
 use super::kinds::{self, Kind, Kinds};
+use super::plan::Plan;
 use super::regions;
-use super::rules::{self, Stays};
+use super::rules::Stays;
 use super::scope::{Names, Precision, Scope, Value};
 use super::weights::Gather;
 use super::{HalfError, HalfReport, Io, tensors};
@@ -102,31 +101,6 @@ struct Walk<'m, 'g> {
     whole: Option<&'static str>,
 }
 
-/// How one node takes its inputs and gives its outputs.
-struct Plan {
-    stays: Option<(Stays, &'static str)>,
-    /// Takes any precision.
-    typeless: bool,
-}
-
-impl Plan {
-    fn input(&self, index: usize) -> Precision {
-        match self.stays {
-            Some((Stays::Whole, _)) => Precision::Full,
-            Some((Stays::Inputs(inputs), _)) if inputs.contains(&index) => Precision::Full,
-            _ => Precision::Half,
-        }
-    }
-
-    fn output(&self, index: usize) -> Precision {
-        match self.stays {
-            Some((Stays::Whole, _)) => Precision::Full,
-            Some((Stays::Outputs(outputs), _)) if outputs.contains(&index) => Precision::Full,
-            _ => Precision::Half,
-        }
-    }
-}
-
 impl Walk<'_, '_> {
     /// Converts a graph; returns how many of its values were fp32.
     fn graph(
@@ -149,7 +123,8 @@ impl Walk<'_, '_> {
         let goes_out: Vec<String> = graph.output.iter().map(|output| output.name().to_owned()).collect();
         let mut nodes = Vec::with_capacity(graph.node.len());
         for (index, mut node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
-            let plan = self.plan(&node, &scope, regions.get(&index).copied());
+            let imposed = self.whole.or(regions.get(&index).copied());
+            let plan = Plan::of(&node, &scope, self.functions, imposed);
             self.note(&node, &plan, &scope);
             self.bodies(&mut node, &plan, &scope)?;
             self.inputs(&mut node, &plan, &mut scope, &mut nodes)?;
@@ -164,7 +139,7 @@ impl Walk<'_, '_> {
         for info in &mut graph.value_info {
             let half = matches!(scope.values.get(info.name()), Some(Value::Made { half: Some(name), .. }) if *name == info.name());
             if half {
-                retype(info);
+                tensors::retype(info);
             }
         }
         let values = scope.values.len();
@@ -199,31 +174,9 @@ impl Walk<'_, '_> {
         }
         if border == Border::Half {
             let float = |input: &&mut ValueInfoProto| matches!(values.get(input.name()), Some(Value::Made { .. }));
-            graph.input.iter_mut().filter(float).for_each(retype);
+            graph.input.iter_mut().filter(float).for_each(tensors::retype);
         }
         Scope { values, kinds, borrowed: HashMap::new(), scalars: tensors::scalars(graph), outer }
-    }
-
-    fn plan(&self, node: &NodeProto, scope: &Scope<'_>, region: Option<&'static str>) -> Plan {
-        let domain = canonical_domain(node.domain());
-        let operator = node.op_type();
-        let standard = domain.is_empty();
-        let reason = if let Some(reason) = self.whole.or(region) {
-            Some((Stays::Whole, reason))
-        } else if kinds::find_function(self.functions, node).is_some() {
-            Some((Stays::Whole, rules::FUNCTION))
-        } else if let Some(row) = rules::find(domain, operator) {
-            Some((row.stays, row.reason))
-        } else if !standard && domain != "com.microsoft" {
-            Some((Stays::Whole, rules::CUSTOM))
-        } else {
-            None
-        };
-        let typeless = standard && (rules::TYPELESS.contains(&operator) || matches!(operator, "Cast" | "CastLike"));
-        if reason.is_none() && standard && rules::MOVES.contains(&operator) && follows_full(node, scope) {
-            return Plan { stays: Some((Stays::Whole, "")), typeless };
-        }
-        Plan { stays: reason, typeless }
     }
 
     /// Counts a node that stays, where it has fp32 to keep.
@@ -353,7 +306,7 @@ impl Walk<'_, '_> {
                     attribute.i = Some(i64::from(DataType::Float16 as i32));
                 }
             }
-            "ConstantOfShape" => fill_half(node, &mut self.report),
+            "ConstantOfShape" => tensors::fill_half(node, &mut self.report),
             _ => {}
         }
     }
@@ -427,44 +380,7 @@ impl Walk<'_, '_> {
             None => {}
         }
         if precision == Precision::Half {
-            retype(output);
+            tensors::retype(output);
         }
-    }
-}
-
-/// Whether all that a node moves is there in fp32 alone.
-fn follows_full(node: &NodeProto, scope: &Scope<'_>) -> bool {
-    let homes: Vec<Precision> = node.input.iter().filter_map(|name| scope.find(name)).filter_map(Value::home).collect();
-    !homes.is_empty() && homes.iter().all(|home| *home == Precision::Full)
-}
-
-/// The value that ConstantOfShape fills with; without one it is a zero of fp32.
-fn fill_half(node: &mut NodeProto, report: &mut HalfReport) {
-    let zero = crate::onnx::proto::TensorProto {
-        dims: vec![1],
-        data_type: Some(DataType::Float16 as i32),
-        raw_data: Some(vec![0, 0].into()),
-        ..Default::default()
-    };
-    match node.attribute.iter_mut().find(|attribute| attribute.name() == "value").and_then(|it| it.t.as_mut()) {
-        Some(tensor) => {
-            // A scalar of the wrong size is left for ONNX Runtime to complain of.
-            let _ = tensors::to_half(tensor, report, None);
-        }
-        None => node.attribute.push(AttributeProto {
-            name: Some("value".to_owned()),
-            r#type: Some(crate::onnx::proto::attribute_proto::AttributeType::Tensor as i32),
-            t: Some(zero),
-            ..Default::default()
-        }),
-    }
-}
-
-/// Declares a value of fp32 to be fp16.
-pub fn retype(info: &mut ValueInfoProto) {
-    if let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_mut().and_then(|it| it.value.as_mut())
-        && tensor.elem_type == Some(DataType::Float as i32)
-    {
-        tensor.elem_type = Some(DataType::Float16 as i32);
     }
 }

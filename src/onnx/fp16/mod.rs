@@ -6,12 +6,16 @@
 
 mod convert;
 pub mod kinds;
+mod plan;
 pub mod regions;
 pub mod rules;
 mod scope;
 mod tensors;
 pub mod values;
 pub mod weights;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

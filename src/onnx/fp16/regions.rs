@@ -171,8 +171,9 @@ impl<'a> Search<'a> {
                 if close && self.scalars(node).next().is_none() {
                     continue;
                 }
-                if (ends || passes) && self.found.insert(user, reason).is_none() && passes {
-                    open.push(user);
+                if (ends || passes) && !self.found.contains_key(&user) {
+                    self.found.insert(user, reason);
+                    open.extend(passes.then_some(user));
                 }
             }
         }

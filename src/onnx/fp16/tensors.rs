@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::proto::tensor_proto::DataType;
-use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use crate::onnx::tensor;
 
 use super::kinds::attribute;
@@ -88,7 +88,7 @@ pub fn finish(
             let name = graph.initializer[index].name().to_owned();
             // An initializer that is an input too is that input's default.
             for input in graph.input.iter_mut().filter(|input| input.name() == name) {
-                super::convert::retype(input);
+                retype(input);
             }
         }
     }
@@ -130,5 +130,36 @@ pub fn int_attribute(name: &str, value: i64) -> AttributeProto {
         r#type: Some(AttributeType::Int as i32),
         i: Some(value),
         ..Default::default()
+    }
+}
+
+/// The value that ConstantOfShape fills with; without one it is a zero of fp32.
+pub fn fill_half(node: &mut NodeProto, report: &mut HalfReport) {
+    let zero = TensorProto {
+        dims: vec![1],
+        data_type: Some(DataType::Float16 as i32),
+        raw_data: Some(vec![0, 0].into()),
+        ..Default::default()
+    };
+    match node.attribute.iter_mut().find(|attribute| attribute.name() == "value").and_then(|it| it.t.as_mut()) {
+        Some(tensor) => {
+            // A scalar of the wrong size is left for ONNX Runtime to complain of.
+            let _ = to_half(tensor, report, None);
+        }
+        None => node.attribute.push(AttributeProto {
+            name: Some("value".to_owned()),
+            r#type: Some(AttributeType::Tensor as i32),
+            t: Some(zero),
+            ..Default::default()
+        }),
+    }
+}
+
+/// Declares a value of fp32 to be fp16.
+pub fn retype(info: &mut ValueInfoProto) {
+    if let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_mut().and_then(|it| it.value.as_mut())
+        && tensor.elem_type == Some(DataType::Float as i32)
+    {
+        tensor.elem_type = Some(DataType::Float16 as i32);
     }
 }
