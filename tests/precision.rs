@@ -47,26 +47,30 @@ fn with_external_weight(project: &Project) -> ModelProto {
 
 #[test]
 fn a_file_is_measured_in_both_precisions_and_casts_are_told_apart() {
-    let project = Project::new("[suite]\nmodels = [\"classifier.onnx\"]\nprecision = [\"fp32\", \"fp16\"]\n");
+    // Below level all, weights too are converted by Casts.
+    let suite = "[suite]\nmodels = [\"classifier.onnx\"]\noptimization = [\"disable\"]\nprecision = ";
+    let project = Project::new(&format!("{suite}[\"fp32\", \"fp16\"]\n"));
     project.write_model("classifier.onnx", &with_external_weight(&project));
     let run = project.run(&["run", "--save", "report.json", "--markdown", "report.md"]);
-    run.expect(0, &["classifier@cpu-fp32-all", "classifier@cpu-fp16-all", "put in by ONNX Runtime", "measure fp16 on"]);
+    run.expect(
+        0,
+        &["classifier@cpu-fp32-disable", "classifier@cpu-fp16-disable", "put in by ONNX Runtime", "measure fp16 on"],
+    );
     assert!(fs::read_to_string(project.path().join("report.md")).unwrap().contains("of these put in by ONNX Runtime"));
     let [full, half] = summaries(&project.path().join("report.json")).try_into().unwrap();
     assert!(full.operators.iter().all(|operator| operator.inserted.is_none()), "{:?}", full.operators);
     assert_ne!(full.model_sha256, half.model_sha256);
     let cast = half.operators.iter().find(|operator| operator.key.0 == "ai.onnx:Cast").unwrap();
     let inserted = cast.inserted.as_ref().unwrap();
-    // Two of the model's own, at its input and its output.
-    assert_eq!(cast.executions, inserted.executions + 2, "{cast:?}");
-    assert!(inserted.share.median() > 0.0 && inserted.share.median() < cast.share.median());
+    // ONNX Runtime drops Casts of the model that its own would undo; those of the weights remain.
+    assert!((2..=cast.executions).contains(&inserted.executions), "{cast:?}");
+    assert!(inserted.share.median() <= cast.share.median());
     let warned = |warning: &LaunchWarning| matches!(warning, LaunchWarning::ConvertedTypes { casts, .. } if *casts == inserted.executions);
     assert!(half.warnings.iter().any(warned), "{:?}", half.warnings);
     project.run(&["accept"]).expect(0, &[]);
     let loose = "[gate]\nmin-effect = 10\n[measure]\nlaunches = 1\nwarmup = 1\niterations = { min = 2, max = 2 }\n";
-    let suite = "[suite]\nmodels = [\"classifier.onnx\"]\nprecision = [\"fp16\"]\n";
-    project.write("nongemm.toml", format!("{suite}{loose}").as_bytes());
-    project.run(&["check"]).expect(0, &["classifier@cpu-fp16-all"]);
+    project.write("nongemm.toml", format!("{suite}[\"fp16\"]\n{loose}").as_bytes());
+    project.run(&["check"]).expect(0, &["classifier@cpu-fp16-disable"]);
 }
 
 #[test]

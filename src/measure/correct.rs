@@ -4,7 +4,7 @@ use crate::measure::prepare::Prepared;
 use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord, OverheadEstimate};
 use crate::measure::runs::{Calm, median};
 use crate::profile::{NodeTally, Tallies};
-use crate::scenario::Provider;
+use crate::scenario::{Precision, Provider};
 
 /// How far the gap after a node may lie from the session's middle gap and still be the truncated part of its duration
 /// (up to 1 us) rather than something else, such as the profiler's list of events growing.
@@ -135,7 +135,7 @@ fn whole(executions: f64) -> u32 {
 }
 
 /// Reconciliation, contention, fall-back and conversions.
-pub(super) fn doubts(result: &LaunchResult, provider: Provider) -> Vec<LaunchWarning> {
+pub(super) fn doubts(result: &LaunchResult, provider: Provider, precision: Precision) -> Vec<LaunchWarning> {
     let mut doubts = Vec::new();
     let sum: f64 = result.nodes.iter().map(|node| node.self_us).sum();
     let ratio = sum / result.latency_us;
@@ -153,8 +153,9 @@ pub(super) fn doubts(result: &LaunchResult, provider: Provider) -> Vec<LaunchWar
     }
     let inserted = || result.nodes.iter().filter(|node| node.inserted);
     let casts: u32 = inserted().map(|node| node.executions).sum();
-    if casts > 0 && sum > 0.0 {
-        let share = inserted().map(|node| node.self_us).sum::<f64>() / sum;
+    // Where no kernel at all takes fp16, Casts that cancel each other are gone, and everything runs in fp32.
+    if casts > 0 || (precision, provider) == (Precision::Fp16, Provider::Cpu) {
+        let share = inserted().map(|node| node.self_us).sum::<f64>() / sum.max(f64::MIN_POSITIVE);
         doubts.push(LaunchWarning::ConvertedTypes { casts, share });
     }
     doubts

@@ -91,7 +91,7 @@ pub fn warning(warning: &LaunchWarning) -> (String, &'static str) {
 }
 
 /// What the part of an operator is called that is not the model's own.
-pub const INSERTED: &str = "put in by ONNX Runtime: no kernel for the type";
+pub const INSERTED: &str = "put in by ONNX Runtime";
 
 /// One difference in what was executed: a sign (`+`, `-` or `~`), the operator and what became of it.
 pub fn structure(difference: &StructuralDifference) -> (char, &OperatorKey, String) {

@@ -79,7 +79,9 @@ fn outputs_are_near_those_of_fp32() {
         drop(arena);
         let mut half = full.clone();
         let report = fp16::to_fp16(&mut half.model, Io::Keep).unwrap();
-        assert_eq!(report.losses.flushed, 0, "{}", model.name);
+        // A few of a hundred million numbers around zero are too near it, and masks are of the lowest number.
+        assert!(report.losses.flushed < report.elements / 100_000, "{}: {report:?}", model.name);
+        assert!(report.losses.clamped < 10, "{}: {report:?}", model.name);
         let _only = only_session();
         let none: Arc<[u8]> = Arc::new([]);
         let expected = run(&full, &none, Disable);

@@ -57,16 +57,12 @@ impl<'a> Search<'a> {
             }
             "ReduceMean" | "ReduceSum" => self.mean_of_squares(index, node),
             "ReduceL2" | "ReduceSumSquare" => self.after(index, MEAN_OF_SQUARES),
-            "Add" | "Sub" | "Max" | "Clip" => {
-                if self.scalars(node).any(|value| value != 0.0 && value.abs() < 1.0 && !is_held(value)) {
-                    self.found.entry(index).or_insert(SCALAR);
-                    self.after(index, SCALAR);
-                }
+            "Add" | "Sub" | "Max" | "Clip" if self.has_tiny_scalar(node) => {
+                self.found.entry(index).or_insert(SCALAR);
+                self.after(index, SCALAR);
             }
-            "Mul" | "Min" => {
-                if self.scalars(node).any(|value| value != 0.0 && value.abs() < 1.0 && !is_held(value)) {
-                    self.found.entry(index).or_insert(SCALAR);
-                }
+            "Mul" | "Min" if self.has_tiny_scalar(node) => {
+                self.found.entry(index).or_insert(SCALAR);
             }
             // A divisor beyond the range would be another one.
             "Div" if self.scalars(node).any(|value| value.is_finite() && !is_held(value)) => {
@@ -78,6 +74,11 @@ impl<'a> Search<'a> {
 
     fn scalars<'s>(&'s self, node: &'s NodeProto) -> impl Iterator<Item = f32> + 's {
         node.input.iter().filter_map(|name| (self.scalar)(name))
+    }
+
+    /// Whether it takes a constant that is not zero and nearer to it than any normal fp16.
+    fn has_tiny_scalar(&self, node: &NodeProto) -> bool {
+        self.scalars(node).any(|value| value != 0.0 && value.abs() < 1.0 && !is_held(value))
     }
 
     fn is_float(&self, name: Option<&String>) -> bool {

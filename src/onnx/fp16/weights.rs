@@ -127,16 +127,15 @@ pub enum HalfFileError {
     },
 }
 
+/// What the conversion did, and the weights where the model keeps them in other files.
+pub type Converted = (HalfReport, Option<Arc<[u8]>>);
+
 /// Converts a model that was read from a file, with its external weights. Where it has any, all of them lie in the buffer
 /// that comes back, which stands for a file of the name [`FILE_NAME`].
 ///
 /// # Errors
 /// What [`external::check`] finds and [`super::to_fp16`] returns; the model is then in no state to be used.
-pub fn file_to_fp16(
-    model: &mut ModelProto,
-    path: &Path,
-    io: Io,
-) -> Result<(HalfReport, Option<Arc<[u8]>>), HalfFileError> {
+pub fn file_to_fp16(model: &mut ModelProto, path: &Path, io: Io) -> Result<Converted, HalfFileError> {
     external::check(model, path)?;
     let mut gather = Gather::default();
     let mut report = convert::convert(model, io, Some(&mut gather))

@@ -186,7 +186,7 @@ fn operators(
         table.row(operator_row(operator, several, unit, comparison, page));
         if let Some(inserted) = &operator.inserted {
             table.row([
-                Cell::styled(format!("  {}", wording::INSERTED), DIM).spanning(),
+                Cell::styled(format!("  {}", wording::INSERTED), DIM),
                 Cell::default(),
                 Cell::styled(inserted.executions.to_string(), DIM),
                 Cell::styled(unit.number(inserted.self_us.median()), DIM),
