@@ -1,13 +1,14 @@
 //! What the built-in models cost before they run, and whether shared weights flatter them. Prints tables; the timings
 //! mean something on a quiet machine only:
 //!
-//!     cargo bench --bench zoo                                   # all three parts, on the models named below
+//!     cargo bench --bench zoo                                   # the first three parts, on smaller models
 //!     cargo bench --bench zoo -- build                          # time to build each graph
 //!     cargo bench --bench zoo -- ready mixtral-8x7b@128 [...]   # session-ready time and peak memory in a fresh process
 //!     cargo bench --bench zoo -- distinct gpt2-xl@128 [...]     # the arena against weights with bytes of their own
+//!     cargo bench --bench zoo -- routing mixtral-8x7b@128 [...] # tokens of each expert, over all layers
 //!
-//! `MODEL@SEQUENCE` sets the sequence length, `MODEL@SEQUENCE@THREADS` the threads too. The last part holds the weights
-//! of its models in memory twice, as they are and packed.
+//! `MODEL@SEQUENCE` sets the sequence length, `MODEL@SEQUENCE@THREADS` the threads too. The part on distinct weights holds
+//! those of its models in memory twice, as they are and packed.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -48,7 +49,8 @@ fn main() {
         Some((&"build", [])) => build(),
         Some((&"ready", models)) => ready(models),
         Some((&"distinct", models)) => distinct(models),
-        Some(_) => panic!("build, ready MODEL... or distinct MODEL..., not {arguments:?}"),
+        Some((&"routing", models)) => routing(models),
+        Some(_) => panic!("build, or one of ready, distinct and routing with models, not {arguments:?}"),
     }
 }
 
@@ -147,6 +149,37 @@ fn distinct(models: &[&str]) {
             (ratio - 1.0).abs() / LATENCY_LIMIT,
             LATENCY_LIMIT * 100.0,
             widest / SHARE_LIMIT
+        );
+    }
+}
+
+/// How many tokens the router of each layer sends to each expert, read off the products that ran.
+fn routing(models: &[&str]) {
+    let bench = Bench::new();
+    let plan = Plan { warmup_runs: 0, min_iterations: 1, max_iterations: 1, time_budget_s: 0.0, seed: 1 };
+    for model in models {
+        let weights = WeightsInMemory { without_prepacking: true, ..Default::default() };
+        let result = bench.launch(&Case::of(model), weights, &plan);
+        let mut layers: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for node in result.nodes.iter().filter(|node| node.name.ends_with("/w1/MatMul")) {
+            let number = |text: &str, before: &str, after: char| {
+                let rest = text.split_once(before).unwrap().1;
+                rest.split(after).next().unwrap().parse::<u32>().unwrap()
+            };
+            let layer = number(&node.name, "layers.", '/');
+            layers.entry(layer).or_default().push(number(&node.inputs, "[", ','));
+        }
+        println!("{model}: tokens of each expert, by layer");
+        for (layer, tokens) in &layers {
+            println!("  {layer:>3} {tokens:?}");
+        }
+        let all = || layers.values().flatten();
+        let (least, most) = (all().min().unwrap(), all().max().unwrap());
+        let mean = f64::from(all().sum::<u32>()) / all().count() as f64;
+        println!(
+            "  from {least} to {most}, {mean:.1} on average: {:.2} to {:.2} of it\n",
+            f64::from(*least) / mean,
+            f64::from(*most) / mean
         );
     }
 }

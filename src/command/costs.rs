@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use crate::config::Measure;
 use crate::estimate::{Effort, Estimate, Rates, Storage, Subject};
 use crate::machine;
-use crate::measure::build_shape;
+use crate::measure;
 use crate::measure::inputs::{self, InputRequest};
 use crate::onnx::file;
-use crate::scenario::{ModelRef, Planned};
-use crate::zoo;
+use crate::onnx::fp16::{Io, to_fp16};
+use crate::scenario::{ModelRef, Planned, Precision};
+use crate::zoo::weights;
 
 use super::suite;
 
@@ -36,13 +37,22 @@ pub(super) fn estimate(planned: &Planned, rates: &Rates) -> Option<Estimate> {
     let provider = planned.scenario.provider;
     match &planned.scenario.model {
         ModelRef::Zoo { name } => {
-            let built = zoo::build(name, &build_shape(&planned.scenario)).ok()?;
+            let (built, _) = measure::build_model(name, &planned.scenario, weights::CAPACITY).ok()?;
             let storage = Storage::Arena { bytes: built.weights.arena_bytes };
             let (inputs, macs) = (BTreeMap::new(), Some(built.macs));
             Some(Estimate::of(&Subject { model: &built.model, storage, inputs: &inputs, macs, provider }, rates))
         }
         ModelRef::File { path, .. } => {
-            let model = file::read(path).ok()?;
+            let mut model = file::read(path).ok()?;
+            let mut storage = Storage::File;
+            if let Some(made_up) = measure::plan_weights(&model, path, planned.weights).ok()? {
+                storage = Storage::Arena { bytes: made_up.synthetic.arena_bytes() };
+                model = made_up.model;
+            }
+            if planned.scenario.precision == Precision::Fp16 {
+                // What cannot be converted is for the launch to say.
+                to_fp16(&mut model, Io::Keep).ok()?;
+            }
             let request = InputRequest {
                 dimensions: planned.dimensions.clone(),
                 batch: planned.scenario.batch,
@@ -52,7 +62,6 @@ pub(super) fn estimate(planned: &Planned, rates: &Rates) -> Option<Estimate> {
                 seed: 0,
             };
             let inputs = inputs::shapes(&model, &path.display().to_string(), &request).unwrap_or_default();
-            let storage = Storage::File;
             Some(Estimate::of(&Subject { model: &model, storage, inputs: &inputs, macs: None, provider }, rates))
         }
     }

@@ -135,6 +135,24 @@ impl<'m> Extents<'m> {
         self.shapes.get(node.input.get(input)?.as_str()).map(Vec::as_slice)
     }
 
+    /// The shape of a slice whose bounds and axes are constants.
+    fn sliced(&self, node: &NodeProto, x: &Extent) -> Option<Vec<u64>> {
+        let mut dims = x.dims.clone()?;
+        let (starts, ends) = (self.shape(node, 1)?, self.shape(node, 2)?);
+        let axes = self.shape(node, 3)?;
+        let steps = self.shape(node, 4);
+        for (place, ((&axis, &start), &end)) in axes.iter().zip(starts).zip(ends).enumerate() {
+            let axis = place_of(axis, dims.len())?;
+            let size = i64::try_from(dims[axis]).ok()?;
+            let bound = |at: i64| if at < 0 { at.saturating_add(size).max(0) } else { at.min(size) };
+            let step = steps.and_then(|steps| steps.get(place)).copied().unwrap_or(1);
+            // Backwards, the bounds stand the other way round.
+            let length = if step < 0 { bound(start) - bound(end) } else { bound(end) - bound(start) };
+            dims[axis] = length.max(0).unsigned_abs().div_ceil(step.unsigned_abs().max(1));
+        }
+        Some(dims)
+    }
+
     /// The size of an output that is not declared.
     fn made_by(&self, node: &NodeProto, output: usize) -> Extent {
         let input = |index: usize| node.input.get(index).and_then(|name| self.get(name));
@@ -159,9 +177,13 @@ impl<'m> Extents<'m> {
                 let dims = self.shape(node, index).and_then(sizes);
                 dims.map_or(extent.clone(), |dims| Extent::of_dims(dims, extent.bits))
             }
-            "Squeeze" | "Unsqueeze" | "Flatten" | "Slice" => {
+            "Squeeze" | "Unsqueeze" | "Flatten" => {
                 input(0).map_or_else(unknown, |extent| Extent::counted(extent.elements, extent.bits))
             }
+            "Slice" => input(0).map_or_else(unknown, |extent| {
+                let cut = self.sliced(node, extent).map(|dims| Extent::of_dims(dims, extent.bits));
+                cut.unwrap_or_else(|| Extent::counted(extent.elements, extent.bits))
+            }),
             "Transpose" => input(0).map_or_else(unknown, |extent| transposed(extent, node)),
             "Gather" => input(0).zip(input(1)).map_or_else(unknown, |(table, indices)| {
                 let row = table.dims.as_ref().and_then(|dims| Some(table.elements / (*dims.first()?).max(1)));
@@ -173,7 +195,9 @@ impl<'m> Extents<'m> {
             }
             "Concat" => {
                 let bits = largest().map_or(USUAL_BITS, |extent| extent.bits);
-                Extent::counted(self.inputs(node).map(|extent| extent.elements).fold(0, u64::saturating_add), bits)
+                let elements = self.inputs(node).map(|extent| extent.elements).fold(0, u64::saturating_add);
+                let dims = joined(node, input(0), elements);
+                dims.map_or_else(|| Extent::counted(elements, bits), |dims| Extent::of_dims(dims, bits))
             }
             "GlobalAveragePool" | "GlobalMaxPool" => {
                 let planes = input(0).and_then(|x| Some(x.dims.as_ref()?.iter().take(2).product()));
@@ -223,6 +247,24 @@ fn reshaped(extent: &Extent, shape: Option<&[i64]>) -> Extent {
         dims[open] = extent.elements / others.max(1);
     }
     Extent::of_dims(dims, extent.bits)
+}
+
+/// The shape of a concatenation of so many elements in all.
+fn joined(node: &NodeProto, first: Option<&Extent>, elements: u64) -> Option<Vec<u64>> {
+    let mut dims = first?.dims.clone()?;
+    let axis = place_of(integer(node, "axis")?, dims.len())?;
+    dims[axis] = 1;
+    dims[axis] = elements / product(&dims).max(1);
+    Some(dims)
+}
+
+/// The index of an axis that may be counted from the end.
+fn place_of(axis: i64, rank: usize) -> Option<usize> {
+    let place = match axis {
+        0.. => usize::try_from(axis).ok()?,
+        _ => rank.checked_sub(usize::try_from(axis.checked_neg()?).ok()?)?,
+    };
+    (place < rank).then_some(place)
 }
 
 fn transposed(extent: &Extent, node: &NodeProto) -> Extent {

@@ -232,6 +232,8 @@ fn configured(engine: &Engine, spec: &SessionSpec<'_>) -> ort::Result<SessionBui
     builder = forget(builder.with_parallel_execution(false))?;
     builder = forget(builder.with_intra_threads(threads))?;
     builder = forget(builder.with_prepacking(spec.prepacking != Prepacking::Off))?;
+    // Without prepacking, a memory pattern reserves one block of the size of all weights and does not use it.
+    builder = forget(builder.with_memory_pattern(spec.prepacking != Prepacking::Off))?;
     // On the session's own threads; with one thread it changes nothing.
     builder = forget(builder.with_config_entry("session.prepack.enable_parallel", "1"))?;
     builder = forget(builder.with_log_level(ort::logging::LogLevel::Error))?;
