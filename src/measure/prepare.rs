@@ -198,13 +198,13 @@ pub fn synthesize(
     let made = Synthesized { model, arena, nominal_bytes, converted: None, repeats, sha256 };
     Ok(Some(match precision {
         Precision::Fp32 => made,
-        Precision::Fp16 => made.to_fp16(path)?,
+        Precision::Fp16 => made.into_fp16(path)?,
     }))
 }
 
 impl Synthesized {
     /// The same in 16-bit floating point: made-up weights have their scale before they are rounded.
-    fn to_fp16(mut self, path: &Path) -> Result<Synthesized, PrepareError> {
+    fn into_fp16(mut self, path: &Path) -> Result<Synthesized, PrepareError> {
         let places = BTreeMap::from([(self.arena.location.clone(), &self.arena.bytes[..])]);
         let (report, buffer) = half_weights::memory_to_fp16(&mut self.model, path, &places, Io::Keep)?;
         let bytes = buffer.unwrap_or_default();
