@@ -1,6 +1,7 @@
 //! What scenarios will cost: the graph of each, built or read, handed to [`crate::estimate`].
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +11,9 @@ use crate::machine;
 use crate::measure::build_shape;
 use crate::measure::inputs::{self, InputRequest};
 use crate::onnx::file;
-use crate::scenario::{ModelRef, Planned};
+use crate::onnx::proto::ModelProto;
+use crate::onnx::weightless::{self, StripOptions};
+use crate::scenario::{ModelRef, Planned, Weights};
 use crate::zoo;
 
 use super::suite;
@@ -42,7 +45,8 @@ pub(super) fn estimate(planned: &Planned, rates: &Rates) -> Option<Estimate> {
             Some(Estimate::of(&Subject { model: &built.model, storage, inputs: &inputs, macs, provider }, rates))
         }
         ModelRef::File { path, .. } => {
-            let model = file::read(path).ok()?;
+            let mut model = file::read(path).ok()?;
+            let storage = storage(&mut model, path, planned.weights);
             let request = InputRequest {
                 dimensions: planned.dimensions.clone(),
                 batch: planned.scenario.batch,
@@ -52,10 +56,23 @@ pub(super) fn estimate(planned: &Planned, rates: &Rates) -> Option<Estimate> {
                 seed: 0,
             };
             let inputs = inputs::shapes(&model, &path.display().to_string(), &request).unwrap_or_default();
-            let storage = Storage::File;
             Some(Estimate::of(&Subject { model: &model, storage, inputs: &inputs, macs: None, provider }, rates))
         }
     }
+}
+
+/// Where the weights of a file will be: made up ones get their places in an arena, as the launch will give them.
+fn storage(model: &mut ModelProto, path: &Path, weights: Option<Weights>) -> Storage {
+    let stripped = weightless::is_stripped(model);
+    if !stripped && weights != Some(Weights::Synthetic) {
+        return Storage::File;
+    }
+    // What goes wrong here goes wrong in the launch, which says so.
+    if !stripped && weightless::strip(model, path, StripOptions::default()).is_err() {
+        return Storage::File;
+    }
+    weightless::synthesize(model, path)
+        .map_or(Storage::File, |synthetic| Storage::Arena { bytes: synthetic.arena_bytes() })
 }
 
 /// Estimates of all, in their order; graphs are built on all cores, since nothing is measured yet.
