@@ -1,20 +1,18 @@
 //! What scenarios will cost: the graph of each, built or read, handed to [`crate::estimate`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::Measure;
 use crate::estimate::{Effort, Estimate, Rates, Storage, Subject};
 use crate::machine;
-use crate::measure::build_shape;
+use crate::measure;
 use crate::measure::inputs::{self, InputRequest};
 use crate::onnx::file;
-use crate::onnx::proto::ModelProto;
-use crate::onnx::weightless::{self, StripOptions};
-use crate::scenario::{ModelRef, Planned, Weights};
-use crate::zoo;
+use crate::onnx::fp16::{Io, to_fp16};
+use crate::scenario::{ModelRef, Planned, Precision};
+use crate::zoo::weights;
 
 use super::suite;
 
@@ -39,14 +37,22 @@ pub(super) fn estimate(planned: &Planned, rates: &Rates) -> Option<Estimate> {
     let provider = planned.scenario.provider;
     match &planned.scenario.model {
         ModelRef::Zoo { name } => {
-            let built = zoo::build(name, &build_shape(&planned.scenario)).ok()?;
+            let (built, _) = measure::build_model(name, &planned.scenario, weights::CAPACITY).ok()?;
             let storage = Storage::Arena { bytes: built.weights.arena_bytes };
             let (inputs, macs) = (BTreeMap::new(), Some(built.macs));
             Some(Estimate::of(&Subject { model: &built.model, storage, inputs: &inputs, macs, provider }, rates))
         }
         ModelRef::File { path, .. } => {
             let mut model = file::read(path).ok()?;
-            let storage = storage(&mut model, path, planned.weights);
+            let mut storage = Storage::File;
+            if let Some(made_up) = measure::plan_weights(&model, path, planned.weights).ok()? {
+                storage = Storage::Arena { bytes: made_up.synthetic.arena_bytes() };
+                model = made_up.model;
+            }
+            if planned.scenario.precision == Precision::Fp16 {
+                // What cannot be converted is for the launch to say.
+                to_fp16(&mut model, Io::Keep).ok()?;
+            }
             let request = InputRequest {
                 dimensions: planned.dimensions.clone(),
                 batch: planned.scenario.batch,
@@ -59,20 +65,6 @@ pub(super) fn estimate(planned: &Planned, rates: &Rates) -> Option<Estimate> {
             Some(Estimate::of(&Subject { model: &model, storage, inputs: &inputs, macs: None, provider }, rates))
         }
     }
-}
-
-/// Where the weights of a file will be: made up ones get their places in an arena, as the launch will give them.
-fn storage(model: &mut ModelProto, path: &Path, weights: Option<Weights>) -> Storage {
-    let stripped = weightless::is_stripped(model);
-    if !stripped && weights != Some(Weights::Synthetic) {
-        return Storage::File;
-    }
-    // What goes wrong here goes wrong in the launch, which says so.
-    if !stripped && weightless::strip(model, path, StripOptions::default()).is_err() {
-        return Storage::File;
-    }
-    weightless::synthesize(model, path)
-        .map_or(Storage::File, |synthetic| Storage::Arena { bytes: synthetic.arena_bytes() })
 }
 
 /// Estimates of all, in their order; graphs are built on all cores, since nothing is measured yet.

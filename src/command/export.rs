@@ -8,14 +8,16 @@ use anyhow::bail;
 
 use crate::cli::{ExportArgs, MeasureArgs};
 use crate::config::Config;
+use crate::measure;
 use crate::measure::result::TimelineEvent;
-use crate::measure::{self, build_shape};
+use crate::onnx::fp16::values::Losses;
+use crate::onnx::fp16::{HalfReport, Io, weights as half_weights};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::{external, file, offload};
 use crate::report::render::{self, trace::TraceEvent};
-use crate::scenario::{ModelRef, Planned};
+use crate::scenario::{ModelRef, Planned, Precision};
 use crate::taxonomy;
-use crate::zoo::{self, weights};
+use crate::zoo::weights;
 
 use super::suite::{Session, Suite};
 use super::{Exit, Terminal, outputs, suite};
@@ -50,8 +52,11 @@ pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result
         return trace(terminal, config, one, &output);
     }
     let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.onnx")));
-    write_model(one, &output)?;
+    let converted = write_model(one, &output)?;
     terminal.status.say("Exported", &one.id.0);
+    if let Some(report) = converted {
+        say_what_became(terminal, &report);
+    }
     writeln!(terminal.out, "{}", output.display())?;
     Ok(Exit::Pass)
 }
@@ -83,26 +88,52 @@ fn trace_event(event: &TimelineEvent) -> TraceEvent {
     }
 }
 
-fn write_model(one: &Planned, output: &Path) -> anyhow::Result<()> {
+/// What the conversion to fp16 changed, and what it left.
+fn say_what_became(terminal: &mut Terminal, report: &HalfReport) {
+    let HalfReport { tensors, elements, casts, .. } = report;
+    terminal.status.say("Converted", &format!("{tensors} tensors of {elements} elements to fp16, with {casts} Casts"));
+    let Losses { clamped, flushed } = report.losses;
+    if clamped + flushed > 0 {
+        terminal.status.say("Rounded", &format!("{clamped} values to plus or minus 65504, {flushed} to zero"));
+    }
+    for ((operator, reason), nodes) in &report.kept {
+        terminal.status.say("Kept", &format!("{nodes} {operator} in fp32: {reason}"));
+    }
+}
+
+/// Also returns what became of a model that was converted to fp16.
+fn write_model(one: &Planned, output: &Path) -> anyhow::Result<Option<HalfReport>> {
+    let precision = one.scenario.precision;
     match &one.scenario.model {
         ModelRef::Zoo { name } => {
-            let built = zoo::build(name, &build_shape(&one.scenario))?;
+            let (built, report) = measure::build_model(name, &one.scenario, weights::CAPACITY)?;
             let nominal = built.weights.nominal_bytes;
             let arena = weights::fill(&built.weights);
             let places = BTreeMap::from([(built.weights.file_name.to_owned(), &arena[..])]);
-            write(built.model, output, nominal, external::Source::Memory(&places))
+            write(built.model, output, nominal, external::Source::Memory(&places))?;
+            Ok(report)
         }
         ModelRef::File { path, .. } => {
             if is_same_file(path, output) {
                 bail!("{} is the model itself; name another file with `--output`", output.display());
             }
-            let model = file::read(path)?;
-            if let Some(made) = measure::synthesize(&model, path, one.weights)? {
+            let mut model = file::read(path)?;
+            if let Some(made) = measure::synthesize(&model, path, one.weights, precision)? {
                 let places = BTreeMap::from([(made.arena.location, &made.arena.bytes[..])]);
-                return write(made.model, output, made.nominal_bytes, external::Source::Memory(&places));
+                write(made.model, output, made.nominal_bytes, external::Source::Memory(&places))?;
+                return Ok(made.converted);
+            }
+            if precision == Precision::Fp16 {
+                let (report, buffer) = half_weights::file_to_fp16(&mut model, path, Io::Keep)?;
+                let bytes = buffer.as_deref().unwrap_or_default();
+                let places = BTreeMap::from([(half_weights::FILE_NAME.to_owned(), bytes)]);
+                let beside = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                write(model, output, beside, external::Source::Memory(&places))?;
+                return Ok(Some(report));
             }
             let beside: u64 = external::check(&model, path)?.iter().filter_map(|tensor| tensor.length).sum();
-            write(model, output, beside, external::Source::Beside(path))
+            write(model, output, beside, external::Source::Beside(path))?;
+            Ok(None)
         }
     }
 }

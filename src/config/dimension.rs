@@ -49,6 +49,8 @@ pub enum Weights {
 pub enum Precision {
     /// A zoo model in 32-bit floating point; for a user's file, the types that the file declares.
     Fp32,
+    /// 16-bit floating point: the model above, converted; docs/precision.md says what stays as it is.
+    Fp16,
 }
 
 impl Precision {
@@ -56,6 +58,7 @@ impl Precision {
     pub fn name(self) -> &'static str {
         match self {
             Precision::Fp32 => "fp32",
+            Precision::Fp16 => "fp16",
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::measure::prepare::Prepared;
 use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord, OverheadEstimate};
 use crate::measure::runs::{Calm, median};
 use crate::profile::{NodeTally, Tallies};
-use crate::scenario::Provider;
+use crate::scenario::{Precision, Provider};
 
 /// How far the gap after a node may lie from the session's middle gap and still be the truncated part of its duration
 /// (up to 1 us) rather than something else, such as the profiler's list of events growing.
@@ -19,6 +19,10 @@ const LONG_EXTRA: f64 = 0.25;
 /// What the scale was on the models it was tried on, and how far it strayed: it weighs against a noisy measurement.
 const EXPECTED_SCALE: f64 = 1.2;
 const EXPECTED_SCALE_SPREAD: f64 = 0.15;
+
+/// How ONNX Runtime names the Casts that it puts around nodes for whose types the provider has no kernel; the name of the
+/// value follows. Seen with 1.31.1 at each optimization level and in subgraphs.
+const INSERTED_CAST: &str = "InsertedPrecisionFreeCast_";
 
 /// Figures of one node before the profiler's cost is known.
 struct Timed {
@@ -108,8 +112,10 @@ fn scale(timed: &[Timed], overhead: &OverheadEstimate, excess_us: f64, error_us:
 
 fn record(timed: Timed, prepared: &Prepared, self_us: f64) -> NodeRecord {
     let node = timed.node;
+    let domain = prepared.domain_of(&node.name, &node.op_type);
     NodeRecord {
-        domain: prepared.domain_of(&node.name, &node.op_type),
+        inserted: domain.is_none() && node.op_type == "Cast" && node.name.starts_with(INSERTED_CAST),
+        domain,
         name: node.name,
         op_type: node.op_type,
         provider: node.provider,
@@ -128,8 +134,8 @@ fn whole(executions: f64) -> u32 {
     executions.round() as u32
 }
 
-/// Reconciliation, contention and fall-back.
-pub(super) fn doubts(result: &LaunchResult, provider: Provider) -> Vec<LaunchWarning> {
+/// Reconciliation, contention, fall-back and conversions.
+pub(super) fn doubts(result: &LaunchResult, provider: Provider, precision: Precision) -> Vec<LaunchWarning> {
     let mut doubts = Vec::new();
     let sum: f64 = result.nodes.iter().map(|node| node.self_us).sum();
     let ratio = sum / result.latency_us;
@@ -144,6 +150,13 @@ pub(super) fn doubts(result: &LaunchResult, provider: Provider) -> Vec<LaunchWar
     let strangers = result.nodes.iter().filter(|node| node.provider != provider.onnxruntime_name()).count();
     if strangers > 0 {
         doubts.push(LaunchWarning::FellBack { nodes: u32::try_from(strangers).unwrap_or(u32::MAX) });
+    }
+    let inserted = || result.nodes.iter().filter(|node| node.inserted);
+    let casts: u32 = inserted().map(|node| node.executions).sum();
+    // Where no kernel at all takes fp16, Casts that cancel each other are gone, and everything runs in fp32.
+    if casts > 0 || (precision, provider) == (Precision::Fp16, Provider::Cpu) {
+        let share = inserted().map(|node| node.self_us).sum::<f64>() / sum.max(f64::MIN_POSITIVE);
+        doubts.push(LaunchWarning::ConvertedTypes { casts, share });
     }
     doubts
 }

@@ -135,6 +135,6 @@ fn assemble(
         let runs = u32::try_from(result.profiled_us.len()).unwrap_or(u32::MAX);
         result.warnings.push(LaunchWarning::FewIterations { runs });
     }
-    result.warnings.extend(correct::doubts(&result, job.scenario.provider));
+    result.warnings.extend(correct::doubts(&result, job.scenario.provider, job.scenario.precision));
     result
 }

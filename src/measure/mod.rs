@@ -13,4 +13,4 @@ mod runs;
 pub mod supervise;
 mod timeline;
 
-pub use prepare::{Synthesized, build_shape, synthesize};
+pub use prepare::{PlannedWeights, Synthesized, build_model, plan_weights, synthesize};

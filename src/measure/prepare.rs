@@ -1,19 +1,23 @@
 //! The model and its inputs, ready for a session.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::measure::inputs::{self, InputData, InputError, InputRequest, InputTensor};
 use crate::measure::job::{LaunchJob, ModelSource};
+use crate::onnx::fp16::weights::{self as half_weights, HalfFileError};
+use crate::onnx::fp16::{HalfReport, Io};
 use crate::onnx::inspect::NodeIndex;
 use crate::onnx::proto::{GraphProto, ModelProto};
 use crate::onnx::weightless::{self, StripOptions, Synthetic, WeightlessError};
 use crate::onnx::{OnnxError, external, file};
 use crate::runtime::session::{ExternalFile, FeedTensor, Model, TensorData};
-use crate::scenario::{Scenario, Weights};
-use crate::zoo::{self, BuildShape, ZooError, weights};
+use crate::scenario::{Precision, Scenario, Weights};
+use crate::zoo::{self, BuildShape, BuiltModel, ZooError, weights};
 
 /// Why a model or its inputs could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,9 @@ pub enum PrepareError {
     /// The built-in model cannot be built for these sizes.
     #[error(transparent)]
     Zoo(#[from] ZooError),
+    /// The model cannot be converted to fp16.
+    #[error(transparent)]
+    Half(#[from] HalfFileError),
     /// The inputs cannot be made.
     #[error(transparent)]
     Inputs(#[from] InputError),
@@ -57,12 +64,24 @@ pub(super) struct Prepared {
     model: ModelProto,
 }
 
-/// The shape that a scenario wants a built-in model in.
-pub fn build_shape(scenario: &Scenario) -> BuildShape {
-    BuildShape {
+/// A built-in model in the scenario's shape and precision, with its weights in an arena of `capacity` bytes, and what the
+/// conversion to fp16 changed.
+///
+/// # Errors
+/// When there is no such model, or it cannot have that shape or precision.
+pub fn build_model(
+    name: &str,
+    scenario: &Scenario,
+    capacity: u64,
+) -> Result<(BuiltModel, Option<HalfReport>), ZooError> {
+    let shape = BuildShape {
         batch: scenario.batch.unwrap_or(1),
         sequence: scenario.sequence,
         image: scenario.image.map(|image| (image.height, image.width)),
+    };
+    match scenario.precision {
+        Precision::Fp32 => zoo::build_within(name, &shape, capacity).map(|built| (built, None)),
+        Precision::Fp16 => zoo::build_fp16_within(name, &shape, capacity).map(|(built, report)| (built, Some(report))),
     }
 }
 
@@ -87,7 +106,7 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
 
 fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
     let capacity = if job.weights.distinct { u64::MAX } else { weights::CAPACITY };
-    let built = zoo::build_within(name, &build_shape(&job.scenario), capacity)?;
+    let (built, _) = build_model(name, &job.scenario, capacity)?;
     let feeds = feeds(job, &built.model, name)?;
     let bytes = built.model.encode_to_vec();
     let arena = ExternalFile { location: built.weights.file_name.to_owned(), bytes: weights::fill(&built.weights) };
@@ -113,22 +132,35 @@ pub struct Synthesized {
     pub arena: ExternalFile,
     /// Size of the weights as deployed, without sharing, in bytes.
     pub nominal_bytes: u64,
+    /// What the conversion to fp16 changed, where there was one.
+    pub converted: Option<HalfReport>,
     /// True where weights share bytes of the arena.
     repeats: bool,
     /// SHA-256 of the graph before its weights got their places.
     sha256: String,
 }
 
-/// Makes up the weights of a model that was read from `path`: on demand, and where `strip` left them out. `None` for a
-/// model that is to run with its own.
+/// A model file whose weights are to be made up: the graph with a place for each, and what fills the places.
+#[derive(Debug)]
+pub struct PlannedWeights {
+    /// The graph; its large weights are external.
+    pub model: ModelProto,
+    /// What stands at the places.
+    pub synthetic: Synthetic,
+    /// SHA-256 of the graph before its weights got their places.
+    sha256: String,
+}
+
+/// Gives places to the weights of a model that was read from `path`, where they are to be made up: on demand, and where
+/// `strip` left them out. `None` for a model that is to run with its own.
 ///
 /// # Errors
 /// [`PrepareError::Weightless`] where stored weights are asked for and absent, or others cannot be made up.
-pub fn synthesize(
+pub fn plan_weights(
     model: &ModelProto,
     path: &Path,
     weights: Option<Weights>,
-) -> Result<Option<Synthesized>, PrepareError> {
+) -> Result<Option<PlannedWeights>, PrepareError> {
     let stripped = weightless::is_stripped(model);
     match weights {
         Some(Weights::Stored) if stripped => {
@@ -145,14 +177,53 @@ pub fn synthesize(
     }
     let sha256 = sha256_hex(&model.encode_to_vec());
     let synthetic = weightless::synthesize(&mut model, path)?;
+    Ok(Some(PlannedWeights { model, synthetic, sha256 }))
+}
+
+/// Makes up the weights where [`plan_weights`] gives them places.
+///
+/// # Errors
+/// Those of [`plan_weights`], and why the model cannot be converted to the precision.
+pub fn synthesize(
+    model: &ModelProto,
+    path: &Path,
+    weights: Option<Weights>,
+    precision: Precision,
+) -> Result<Option<Synthesized>, PrepareError> {
+    let Some(PlannedWeights { model, synthetic, sha256 }) = plan_weights(model, path, weights)? else {
+        return Ok(None);
+    };
+    let (nominal_bytes, repeats) = (synthetic.nominal_bytes, synthetic.repeats());
     let arena = ExternalFile { location: weightless::FILE_NAME.to_owned(), bytes: synthetic.arena() };
-    let Synthetic { nominal_bytes, .. } = synthetic;
-    Ok(Some(Synthesized { model, arena, nominal_bytes, repeats: synthetic.repeats(), sha256 }))
+    let made = Synthesized { model, arena, nominal_bytes, converted: None, repeats, sha256 };
+    Ok(Some(match precision {
+        Precision::Fp32 => made,
+        Precision::Fp16 => made.to_fp16(path)?,
+    }))
+}
+
+impl Synthesized {
+    /// The same in 16-bit floating point: made-up weights have their scale before they are rounded.
+    fn to_fp16(mut self, path: &Path) -> Result<Synthesized, PrepareError> {
+        let places = BTreeMap::from([(self.arena.location.clone(), &self.arena.bytes[..])]);
+        let (report, buffer) = half_weights::memory_to_fp16(&mut self.model, path, &places, Io::Keep)?;
+        let bytes = buffer.unwrap_or_default();
+        let sha256 = sha256_hex(&self.model.encode_to_vec());
+        Ok(Synthesized {
+            model: self.model,
+            nominal_bytes: bytes.len() as u64,
+            arena: ExternalFile { location: half_weights::FILE_NAME.to_owned(), bytes },
+            converted: Some(report),
+            repeats: false,
+            sha256,
+        })
+    }
 }
 
 fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepared, PrepareError> {
-    let model = file::read(path)?;
-    if let Some(Synthesized { model, arena, repeats, sha256, .. }) = synthesize(&model, path, weights)? {
+    let mut model = file::read(path)?;
+    if let Some(made) = synthesize(&model, path, weights, job.scenario.precision)? {
+        let Synthesized { model, arena, repeats, sha256, .. } = made;
         return Ok(Prepared {
             bytes: model.encode_to_vec(),
             path: None,
@@ -164,6 +235,10 @@ fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepar
             synthetic_weights: true,
             model,
         });
+    }
+    if job.scenario.precision == Precision::Fp16 {
+        let (_, buffer) = half_weights::file_to_fp16(&mut model, path, Io::Keep)?;
+        return converted(job, model, path, buffer);
     }
     external::check(&model, path)?;
     let feeds = feeds(job, &model, &path.display().to_string())?;
@@ -177,6 +252,33 @@ fn read(job: &LaunchJob, path: &Path, weights: Option<Weights>) -> Result<Prepar
         repeats: false,
         feeds,
         synthetic_weights: false,
+        model,
+    })
+}
+
+/// A user's model that is no longer what the file holds: it is given to ONNX Runtime in memory.
+fn converted(
+    job: &LaunchJob,
+    model: ModelProto,
+    path: &Path,
+    buffer: Option<Arc<[u8]>>,
+) -> Result<Prepared, PrepareError> {
+    let feeds = feeds(job, &model, &path.display().to_string())?;
+    let size = u64::try_from(model.encoded_len()).unwrap_or(u64::MAX);
+    if size > file::MAX_MESSAGE_BYTES {
+        return Err(OnnxError::TooLarge { path: path.to_owned(), bytes: size }.into());
+    }
+    let bytes = model.encode_to_vec();
+    let external = buffer.map(|bytes| ExternalFile { location: half_weights::FILE_NAME.to_owned(), bytes });
+    Ok(Prepared {
+        path: None,
+        sha256: sha256_hex(&bytes),
+        nodes: NodeIndex::of(&model),
+        external: external.into_iter().collect(),
+        repeats: false,
+        feeds,
+        synthetic_weights: false,
+        bytes,
         model,
     })
 }

@@ -91,6 +91,10 @@ pub struct NodeRecord {
     pub op_type: String,
     /// Domain of the node of this name in the model before optimization, where there is one (`""` is `ai.onnx`).
     pub domain: Option<String>,
+    /// True for a Cast that the model does not hold: ONNX Runtime put it beside a node for whose types the provider has no
+    /// kernel.
+    #[serde(default)]
+    pub inserted: bool,
     /// Execution provider that ran it.
     pub provider: String,
     /// Nesting in control flow; 0 in the main graph.
@@ -127,6 +131,13 @@ pub enum LaunchWarning {
     FellBack {
         /// How many.
         nodes: u32,
+    },
+    /// Operators for whose types the provider has no kernel ran in another type, between Casts that ONNX Runtime put in.
+    ConvertedTypes {
+        /// Executions of those Casts in one run.
+        casts: u32,
+        /// Their part of the sum of self times, 0 to 1.
+        share: f64,
     },
     /// The time budget ended the launch before the wished number of iterations.
     FewIterations {

@@ -23,6 +23,8 @@ use super::proto::{
     ValueInfoProto, attribute_proto::AttributeType, tensor_shape_proto, type_proto,
 };
 
+use super::tensor::element_bits;
+
 pub use detection::RoiGrid;
 pub use math::{ConvSpec, GemmSpec};
 
@@ -122,8 +124,10 @@ pub struct Run {
 pub struct ExternalWeight {
     /// Index in the graph's list of initializers.
     pub initializer: usize,
-    /// Shape, in elements of 32-bit floating point.
+    /// Shape, in elements of `dtype`.
     pub dims: Vec<i64>,
+    /// Element type: 32-bit floating point as built.
+    pub dtype: DataType,
     /// Half the width of the uniform distribution of its values, around zero.
     pub half_width: f32,
     /// Values that are not drawn; where runs overlap, the later one holds.
@@ -133,7 +137,8 @@ pub struct ExternalWeight {
 impl ExternalWeight {
     /// Size in bytes.
     pub fn bytes(&self) -> u64 {
-        self.dims.iter().product::<i64>().unsigned_abs() * 4
+        let width = element_bits(self.dtype as i32).unwrap_or_default() / 8;
+        self.dims.iter().product::<i64>().unsigned_abs() * width
     }
 }
 
@@ -244,7 +249,8 @@ impl GraphBuilder {
         if elements > most_inline && centre == 0.0 {
             tensor.data_location = Some(DataLocation::External as i32);
             let initializer = self.graph.initializer.len();
-            self.external.push(ExternalWeight { initializer, dims: dims.to_vec(), half_width, arranged: Vec::new() });
+            let (dims, dtype, arranged) = (dims.to_vec(), DataType::Float, Vec::new());
+            self.external.push(ExternalWeight { initializer, dims, dtype, half_width, arranged });
         } else {
             let values = inline_values(self.graph.initializer.len(), elements, half_width, centre);
             tensor.raw_data = Some(Bytes::from(values));

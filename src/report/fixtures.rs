@@ -38,6 +38,7 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
             .into_iter()
             .filter(|shape| shape.executions > 0)
             .collect(),
+            inserted: None,
         })
         .collect();
     Summary {
@@ -314,6 +315,25 @@ fn machine() -> Machine {
 fn over(scenarios: Vec<ScenarioReport>, report: Report) -> Report {
     let suite = Suite { scenarios: scenarios.iter().map(|one| one.id.clone()).collect(), partition: None };
     Report { suite, scenarios, ..report }
+}
+
+/// fp16 on a provider without kernels for it: most Casts are not the model's.
+pub fn half() -> Report {
+    let rows = [
+        Row("ai.onnx:MatMul", Some(Group::Gemm), 73, 271_400.0, "float[1,128,768] float[768,3072]"),
+        Row("ai.onnx:Cast", Some(Group::Memory), 61, 40_000.0, "float16[1,128,768]"),
+    ];
+    let mut summary = summary("bert-base", "bert-base@cpu-fp16-all-b1-s128-t1", 315_000.0, &rows);
+    summary.scenario.precision = Precision::Fp16;
+    let (self_us, share) = (sample(39_000.0, 0.012), sample(39_000.0 / 311_400.0, 0.007));
+    summary.operators[1].inserted = Some(Inserted { nodes: 60, executions: 60, self_us, share });
+    summary.warnings = vec![LaunchWarning::ConvertedTypes { casts: 60, share: 0.125 }];
+    Report {
+        command: "run".into(),
+        scenarios: vec![measured(summary, None, Vec::new())],
+        outcome: Outcome::Pass,
+        ..check()
+    }
 }
 
 /// `check` with one of everything: regressed, improved, no baseline, other machine, failed, hostile names.

@@ -17,7 +17,9 @@ use crate::verdict::Counts;
 pub use crate::compare::{Cause, Comparison, FingerprintDifference, OperatorChange, StructuralDifference};
 pub use crate::measure::result::LaunchWarning;
 pub use crate::scenario::{Partition, Scenario, ScenarioId};
-pub use crate::summary::{GroupSummary, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator};
+pub use crate::summary::{
+    GroupSummary, Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator,
+};
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Outcome, Severity};
 pub use document::ReportError;

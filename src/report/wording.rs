@@ -73,12 +73,25 @@ pub fn warning(warning: &LaunchWarning) -> (String, &'static str) {
             format!("{nodes} node{} of a CUDA scenario ran on the CPU", if *nodes == 1 { "" } else { "s" }),
             "look for CPU in the operator table: CUDA has no kernel for these types, or they only handle shapes",
         ),
+        LaunchWarning::ConvertedTypes { casts, share } => (
+            format!(
+                "this provider has no kernels for some of the model's types (fp16 on CPU): ONNX Runtime ran those \
+                 operators in others, split some into parts, and put in {casts} Cast{} that take{} {:.1} % of the time",
+                if *casts == 1 { "" } else { "s" },
+                if *casts == 1 { "s" } else { "" },
+                share * 100.0
+            ),
+            "measure fp16 on the provider that it is deployed on: a GPU runs neither these Casts nor these operators",
+        ),
         LaunchWarning::FewIterations { runs } => (
             format!("the time budget ended a launch after {runs} profiled run{}", if *runs == 1 { "" } else { "s" }),
             "raise the time budget, or measure a smaller batch",
         ),
     }
 }
+
+/// What the part of an operator is called that is not the model's own.
+pub const INSERTED: &str = "put in by ONNX Runtime";
 
 /// One difference in what was executed: a sign (`+`, `-` or `~`), the operator and what became of it.
 pub fn structure(difference: &StructuralDifference) -> (char, &OperatorKey, String) {
@@ -114,6 +127,11 @@ mod tests {
     #[test]
     fn one_is_singular() {
         assert!(warning(&LaunchWarning::FellBack { nodes: 1 }).0.starts_with("1 node of"));
+        assert!(
+            warning(&LaunchWarning::ConvertedTypes { casts: 1, share: 0.5 })
+                .0
+                .ends_with("1 Cast that takes 50.0 % of the time")
+        );
         assert!(warning(&LaunchWarning::FewIterations { runs: 1 }).0.ends_with("1 profiled run"));
     }
 }

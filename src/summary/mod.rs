@@ -96,6 +96,22 @@ pub struct OperatorSummary {
     pub share: Sample,
     /// The shapes it ran at, by descending time.
     pub shapes: Vec<ShapeClass>,
+    /// The part of all this that is not the model's own; `None` where all of it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inserted: Option<Inserted>,
+}
+
+/// Nodes that ONNX Runtime put in: Casts around operators for whose types the provider has no kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inserted {
+    /// Distinct nodes.
+    pub nodes: u32,
+    /// Executions in one run.
+    pub executions: u32,
+    /// Self time per run in microseconds, a value per launch.
+    pub self_us: Sample,
+    /// Self time / sum of all self times, 0 to 1, a value per launch.
+    pub share: Sample,
 }
 
 /// Nodes of one operator that ran at the same input shapes.

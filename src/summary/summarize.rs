@@ -6,7 +6,7 @@ use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord};
 use crate::scenario::{Scenario, ScenarioId};
 use crate::taxonomy::Group;
 
-use super::{OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator, median};
+use super::{Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator, median};
 
 /// Names a node's operator: its canonical key, its group where the taxonomy knows it, and the `fused` mark.
 pub type Resolver<'a> = &'a dyn Fn(&NodeRecord) -> (OperatorKey, Option<Group>, bool);
@@ -103,24 +103,57 @@ fn ratio(part: f64, whole: f64) -> f64 {
 struct Tally {
     group: Option<Group>,
     fused: bool,
+    all: Part,
+    shapes: BTreeMap<String, (Vec<u32>, Vec<f64>)>,
+    inserted: Part,
+}
+
+/// Nodes, executions and time in each launch.
+struct Part {
     nodes: Vec<u32>,
     executions: Vec<u32>,
     self_us: Vec<f64>,
-    shapes: BTreeMap<String, (Vec<u32>, Vec<f64>)>,
+}
+
+impl Part {
+    fn none(launches: usize) -> Part {
+        Part { nodes: vec![0; launches], executions: vec![0; launches], self_us: vec![0.0; launches] }
+    }
+
+    fn add(&mut self, launch: usize, node: &NodeRecord) {
+        self.nodes[launch] += 1;
+        self.executions[launch] += node.executions;
+        self.self_us[launch] += node.self_us;
+    }
+
+    fn shares(&self, sums: &[f64]) -> Sample {
+        Sample(self.self_us.iter().zip(sums).map(|(part, whole)| ratio(*part, *whole)).collect())
+    }
+
+    /// `None` where there is nothing in any launch.
+    fn inserted(self, sums: &[f64]) -> Option<Inserted> {
+        let share = self.shares(sums);
+        self.nodes.iter().any(|nodes| *nodes > 0).then(|| Inserted {
+            nodes: median_count(&self.nodes),
+            executions: median_count(&self.executions),
+            self_us: Sample(self.self_us),
+            share,
+        })
+    }
 }
 
 impl Tally {
     fn new(launches: usize, group: Option<Group>, fused: bool) -> Self {
-        let zeros = vec![0; launches];
-        let times = vec![0.0; launches];
-        Tally { group, fused, nodes: zeros.clone(), executions: zeros, self_us: times, shapes: BTreeMap::new() }
+        let (all, inserted) = (Part::none(launches), Part::none(launches));
+        Tally { group, fused, all, shapes: BTreeMap::new(), inserted }
     }
 
     fn add(&mut self, launch: usize, node: &NodeRecord) {
-        let launches = self.nodes.len();
-        self.nodes[launch] += 1;
-        self.executions[launch] += node.executions;
-        self.self_us[launch] += node.self_us;
+        let launches = self.all.nodes.len();
+        self.all.add(launch, node);
+        if node.inserted {
+            self.inserted.add(launch, node);
+        }
         if !self.shapes.contains_key(&node.inputs) {
             self.shapes.insert(node.inputs.clone(), (vec![0; launches], vec![0.0; launches]));
         }
@@ -162,21 +195,21 @@ fn operators(
     for ((key, provider), tally) in tallies {
         let shapes = tally.shape_classes();
         let disagrees = |counts: &[u32]| counts.windows(2).any(|pair| pair[0] != pair[1]);
-        if disagrees(&tally.executions) || disagrees(&tally.nodes) {
-            let executions = tally.executions.clone();
+        if disagrees(&tally.all.executions) || disagrees(&tally.all.nodes) {
+            let executions = tally.all.executions.clone();
             unsteady.push(UnsteadyOperator { key: key.clone(), provider: provider.clone(), executions });
         }
-        let shares = tally.self_us.iter().zip(self_sums).map(|(part, whole)| ratio(*part, *whole)).collect();
         summaries.push(OperatorSummary {
             key,
             group: tally.group,
             fused: tally.fused,
             provider,
-            nodes: median_count(&tally.nodes),
-            executions: median_count(&tally.executions),
-            self_us: Sample(tally.self_us),
-            share: Sample(shares),
+            nodes: median_count(&tally.all.nodes),
+            executions: median_count(&tally.all.executions),
+            share: tally.all.shares(self_sums),
+            self_us: Sample(tally.all.self_us),
             shapes,
+            inserted: tally.inserted.inserted(self_sums),
         });
     }
     // The map is sorted by key and the sort is stable, so equal times keep a fixed order.
@@ -213,6 +246,7 @@ fn doubt(warning: &LaunchWarning) -> f64 {
         LaunchWarning::Contended { ratio } => *ratio,
         LaunchWarning::FellBack { nodes } => f64::from(*nodes),
         LaunchWarning::FewIterations { runs } => -f64::from(*runs),
+        LaunchWarning::ConvertedTypes { share, .. } => *share,
     }
 }
 
@@ -266,6 +300,18 @@ mod tests {
         let summary = summary_of(&[launch(&[op("Add", 1, 5.0), cuda])]);
         let rows: Vec<_> = summary.operators.iter().map(|o| (o.provider.as_str(), o.executions)).collect();
         assert_eq!(rows, [("CUDAExecutionProvider", 2), ("CPUExecutionProvider", 1)]);
+    }
+
+    #[test]
+    fn nodes_that_the_runtime_put_in_are_a_part_of_their_operator() {
+        let mut one = launch(&[op("MatMul", 1, 50.0), op("Cast", 1, 10.0), op("Cast", 3, 40.0)]);
+        one.nodes[2].inserted = true;
+        let summary = summary_of(&[one]);
+        let cast = find(&summary, "ai.onnx:Cast");
+        assert_eq!((cast.nodes, cast.executions, &cast.self_us), (2, 4, &Sample(vec![50.0])));
+        let (self_us, share) = (Sample(vec![40.0]), Sample(vec![0.4]));
+        assert_eq!(cast.inserted, Some(Inserted { nodes: 1, executions: 3, self_us, share }));
+        assert_eq!(find(&summary, "ai.onnx:MatMul").inserted, None);
     }
 
     #[test]

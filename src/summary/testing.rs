@@ -57,6 +57,7 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         name: format!("/{}", op.op_type),
         op_type: op.op_type.into(),
         domain: None,
+        inserted: false,
         provider: op.provider.into(),
         depth: 0,
         inputs: "float[1,128,768]".into(),

@@ -25,8 +25,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::onnx::builder::BuiltGraph;
+use crate::onnx::builder::{BuiltGraph, ExternalWeight};
+use crate::onnx::fp16::{self, HalfError, HalfReport, Io};
 use crate::onnx::proto::ModelProto;
+use crate::onnx::proto::tensor_proto::DataType;
 
 use weights::WeightsPlan;
 
@@ -133,6 +135,14 @@ pub enum ZooError {
         /// What is wrong with the shape, and what would do.
         problem: String,
     },
+    /// The model exists, but not in 16-bit floating point.
+    #[error("{model} cannot be built in fp16: {source}")]
+    Half {
+        /// The model's name.
+        model: &'static str,
+        /// Why.
+        source: HalfError,
+    },
 }
 
 /// All built-in models, in the order they are listed to people.
@@ -164,6 +174,45 @@ pub fn build_within(name: &str, shape: &BuildShape, capacity: u64) -> Result<Bui
     let weights = weights::plan(&mut graph, capacity);
     let BuiltGraph { model, parameters, macs, .. } = graph;
     Ok(BuiltModel { model, weights, parameters, macs })
+}
+
+/// Builds a model in 16-bit floating point, inputs and outputs included, as one exported in that precision has them:
+/// images and caches of keys and values are fp16 where GPUs serve these models.
+///
+/// # Errors
+/// As [`build`], and when the conversion refuses the graph.
+pub fn build_fp16(name: &str, shape: &BuildShape) -> Result<(BuiltModel, HalfReport), ZooError> {
+    build_fp16_within(name, shape, weights::CAPACITY)
+}
+
+/// Builds a model in 16-bit floating point with its weights in an arena of `capacity` bytes; see [`build_within`].
+///
+/// # Errors
+/// As [`build_fp16`].
+pub fn build_fp16_within(name: &str, shape: &BuildShape, capacity: u64) -> Result<(BuiltModel, HalfReport), ZooError> {
+    let model = find(name).ok_or_else(|| ZooError::Unknown { name: name.to_owned() })?;
+    let mut graph = model.graph(shape).map_err(|problem| ZooError::Shape { model: model.name, problem })?;
+    let report =
+        fp16::to_fp16(&mut graph.model, Io::Convert).map_err(|source| ZooError::Half { model: model.name, source })?;
+    follow_types(&mut graph, &report);
+    let weights = weights::plan(&mut graph, capacity);
+    let BuiltGraph { model, parameters, macs, .. } = graph;
+    Ok((BuiltModel { model, weights, parameters, macs }, report))
+}
+
+/// Gives the external weights the types that their initializers have now, and those that are there twice a second place.
+fn follow_types(graph: &mut BuiltGraph, report: &HalfReport) {
+    for &(original, copy) in &report.copies {
+        let twice = graph.external.iter().find(|weight| weight.initializer == original).cloned();
+        graph.external.extend(twice.map(|weight| ExternalWeight { initializer: copy, ..weight }));
+    }
+    let initializers = graph.model.graph.as_ref().map_or(&[][..], |graph| &graph.initializer);
+    for weight in &mut graph.external {
+        if let Some(dtype) = initializers.get(weight.initializer).and_then(|it| DataType::try_from(it.data_type()).ok())
+        {
+            weight.dtype = dtype;
+        }
+    }
 }
 
 impl ZooModel {

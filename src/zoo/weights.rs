@@ -4,11 +4,14 @@
 //! fixed offsets that its weights take in turn: ONNX Runtime shares prepacked copies of equal content, so memory stays
 //! near the arena plus one copy for each pair of shape and offset, while neighbouring layers still read other bytes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use half::f16;
 
 use crate::onnx::builder::{BuiltGraph, ExternalWeight};
 use crate::onnx::proto::StringStringEntryProto;
+use crate::onnx::proto::tensor_proto::DataType;
 
 /// The file name that external initializers point at; no such file exists, the runtime is handed the arena under it.
 pub const FILE_NAME: &str = "weights.arena";
@@ -37,12 +40,13 @@ pub struct WeightsPlan {
     arranged: Vec<ArrangedRun>,
 }
 
-/// Consecutive 32-bit numbers of one value.
+/// Consecutive numbers of one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct ArrangedRun {
     start: u64,
     bytes: u64,
     value: f32,
+    dtype: DataType,
 }
 
 impl WeightsPlan {
@@ -63,6 +67,7 @@ impl WeightsPlan {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Region {
     end: u64,
+    dtype: DataType,
     half_width: f32,
 }
 
@@ -101,17 +106,20 @@ fn packed_bytes(graph: &BuiltGraph, offsets: &[u64]) -> u64 {
     let read: HashSet<&str> = computing.flat_map(|node| node.input.iter().map(String::as_str)).collect();
     let placed = graph.external.iter().zip(offsets);
     let packed = placed.filter(|(weight, _)| read.contains(model_graph.initializer[weight.initializer].name()));
-    let distinct: HashSet<(&[i64], u64)> = packed.map(|(weight, offset)| (&weight.dims[..], *offset)).collect();
-    distinct.into_iter().map(|(dims, _)| dims.iter().product::<i64>().unsigned_abs() * 4).sum()
+    let distinct: HashMap<(&[i64], u64), u64> =
+        packed.map(|(weight, offset)| ((&weight.dims[..], *offset), weight.bytes())).collect();
+    distinct.into_values().sum()
 }
 
 /// The arranged values of weights that lie at `offsets`.
 fn arranged(weights: &[ExternalWeight], offsets: &[u64]) -> Vec<ArrangedRun> {
     let all = weights.iter().zip(offsets).flat_map(|(weight, offset)| {
+        let size = weight.bytes() / weight.dims.iter().product::<i64>().unsigned_abs().max(1);
         weight.arranged.iter().map(move |run| ArrangedRun {
-            start: offset + run.start.unsigned_abs() * 4,
-            bytes: run.count.unsigned_abs() * 4,
+            start: offset + run.start.unsigned_abs() * size,
+            bytes: run.count.unsigned_abs() * size,
             value: run.value,
+            dtype: weight.dtype,
         })
     });
     all.collect()
@@ -125,7 +133,7 @@ fn place_apart(weights: &[ExternalWeight]) -> (Vec<u64>, Vec<Region>) {
         .map(|weight| {
             let offset = end;
             end += weight.bytes().next_multiple_of(ALIGNMENT);
-            (offset, Region { end, half_width: weight.half_width })
+            (offset, Region { end, dtype: weight.dtype, half_width: weight.half_width })
         })
         .unzip()
 }
@@ -149,7 +157,9 @@ fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Reg
         })
         .collect();
     let half_width = weights.iter().map(|weight| weight.half_width).fold(f32::INFINITY, f32::min);
-    (offsets, vec![Region { end, half_width }])
+    // A graph has its large weights in one precision: those that stay in another are few and fit.
+    let dtype = weights.first().map_or(DataType::Float, |weight| weight.dtype);
+    (offsets, vec![Region { end, dtype, half_width }])
 }
 
 /// The arena's bytes: equal on every machine, without a period, neither denormal nor zero. Uses all cores for as long
@@ -186,8 +196,12 @@ const PIECE_BYTES: usize = 32 << 20;
 fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
     let place = |byte: u64| usize::try_from(byte).expect("a weight lies in the arena");
     for run in runs {
-        for bytes in arena[place(run.start)..place(run.start + run.bytes)].chunks_exact_mut(4) {
-            bytes.copy_from_slice(&run.value.to_le_bytes());
+        let part = &mut arena[place(run.start)..place(run.start + run.bytes)];
+        if run.dtype == DataType::Float16 {
+            let value = f16::from_f32(run.value).to_le_bytes();
+            part.chunks_exact_mut(2).for_each(|bytes| bytes.copy_from_slice(&value));
+        } else {
+            part.chunks_exact_mut(4).for_each(|bytes| bytes.copy_from_slice(&run.value.to_le_bytes()));
         }
     }
 }
@@ -199,7 +213,7 @@ const DRAWN_BYTES: usize = 256 << 10;
 struct Piece<'a> {
     bytes: &'a mut [u8],
     start: u64,
-    half_width: f32,
+    region: Region,
 }
 
 /// Cuts the arena at the ends of its regions and every [`PIECE_BYTES`] within one.
@@ -211,7 +225,7 @@ fn pieces<'a>(plan: &WeightsPlan, mut rest: &'a mut [u8]) -> Vec<Piece<'a>> {
             let left = usize::try_from(region.end - start).unwrap_or(usize::MAX);
             let (bytes, after) = rest.split_at_mut(left.min(PIECE_BYTES));
             let size = bytes.len() as u64;
-            pieces.push(Piece { bytes, start, half_width: region.half_width });
+            pieces.push(Piece { bytes, start, region: *region });
             (rest, start) = (after, start + size);
         }
     }
@@ -219,18 +233,23 @@ fn pieces<'a>(plan: &WeightsPlan, mut rest: &'a mut [u8]) -> Vec<Piece<'a>> {
 }
 
 impl Piece<'_> {
-    /// Writes 32-bit numbers, uniform in plus or minus `half_width`, that depend on the place in the arena alone.
+    /// Writes numbers of the region's type, uniform in plus or minus its half width, that depend on the place in the arena alone.
     ///
     /// Drawing every number would take most of a launch's start. Stretches of irregular length from irregular places
     /// repeat with no period, which is what caches and the runtime's search for equal content could notice.
     fn fill(self) {
-        let Piece { bytes, start, half_width } = self;
+        let Piece { bytes, start, region } = self;
         let mut random = fastrand::Rng::with_seed(start);
         let (drawn, mut rest) = bytes.split_at_mut(bytes.len().min(DRAWN_BYTES));
-        for bytes in drawn.chunks_exact_mut(4) {
+        let mut draw = || {
             // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
             let unit = f32::from_bits(0x3f80_0001 | (random.u32(..) >> 9));
-            bytes.copy_from_slice(&((unit - 1.5) * (2.0 * half_width)).to_le_bytes());
+            (unit - 1.5) * (2.0 * region.half_width)
+        };
+        if region.dtype == DataType::Float16 {
+            drawn.chunks_exact_mut(2).for_each(|bytes| bytes.copy_from_slice(&normal_half(draw()).to_le_bytes()));
+        } else {
+            drawn.chunks_exact_mut(4).for_each(|bytes| bytes.copy_from_slice(&draw().to_le_bytes()));
         }
         while !rest.is_empty() {
             let line = LINE * random.usize(0..drawn.len() / LINE);
@@ -240,6 +259,12 @@ impl Piece<'_> {
             rest = later;
         }
     }
+}
+
+/// The nearest number of 16 bits that is neither zero nor denormal.
+fn normal_half(value: f32) -> f16 {
+    let least = f16::MIN_POSITIVE.to_f32();
+    f16::from_f32(if value.abs() < least { least.copysign(value) } else { value })
 }
 
 /// Touching fresh memory in pages of 4 KiB takes several times as long as writing it; a refusal costs only that time.
@@ -337,6 +362,21 @@ mod tests {
         assert!(values[100..110].iter().chain(&values[111..150]).all(|value| *value == 0.0));
         assert_eq!(values[110].to_bits(), 7.5_f32.to_bits());
         assert!(values[..100].iter().chain(&values[150..]).all(|value| value.is_normal()));
+    }
+
+    #[test]
+    fn halves_take_half_the_room_and_are_normal() {
+        let mut graph = graph(&[&[3000, 1000], &[64, 100]]);
+        graph.external.iter_mut().for_each(|weight| weight.dtype = DataType::Float16);
+        let plan = plan(&mut graph, CAPACITY);
+        assert_eq!(plan.nominal_bytes, (3_000_000 + 6400) * 2);
+        assert_eq!(places(&graph)[1], (6_000_000, 12_800));
+        let bytes = fill(&plan);
+        assert_eq!(bytes.len(), 6_012_800);
+        let values: Vec<f16> = bytes.chunks_exact(2).map(|b| f16::from_le_bytes(b.try_into().unwrap())).collect();
+        assert!(values.iter().all(|value| value.is_normal()));
+        let widest = values[..3_000_000].iter().fold(0.0_f32, |most, value| most.max(value.to_f32().abs()));
+        assert!((0.0313..0.0317).contains(&widest), "{widest}");
     }
 
     #[test]

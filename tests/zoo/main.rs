@@ -8,6 +8,7 @@
 mod committed;
 mod detectors;
 mod fidelity;
+mod fp16;
 mod macs;
 mod mixtral;
 mod outputs;

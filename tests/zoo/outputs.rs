@@ -12,10 +12,10 @@ use super::reference::{build, fits, tensors};
 use super::runtime::{only_session, run};
 
 /// A model, a batch, and a sequence length or an image size; what is `None` is the default.
-type Case = (&'static str, u32, Option<u32>, Option<(u32, u32)>);
+pub type Case = (&'static str, u32, Option<u32>, Option<(u32, u32)>);
 
 /// Shapes that each take a second or so: every model, batches, second lengths and sizes.
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     ("bert-base", 1, None, None),
     ("bert-base", 2, Some(33), None),
     ("gpt2", 1, None, None),

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use half::f16;
 use nongemm::onnx::proto::ModelProto;
 use nongemm::runtime::{self, LocateOptions};
 use nongemm::zoo::BuiltModel;
@@ -103,6 +104,9 @@ pub fn run(
             #[allow(clippy::cast_precision_loss)]
             return (shape.to_vec(), values.iter().map(|&value| value as f32).collect());
         }
+        if let Ok((shape, values)) = value.try_extract_tensor::<f16>() {
+            return (shape.to_vec(), values.iter().map(|value| value.to_f32()).collect());
+        }
         let (shape, values) = value.try_extract_tensor::<f32>().unwrap();
         (shape.to_vec(), values.to_vec())
     });
@@ -120,6 +124,9 @@ pub fn inputs(model: &BuiltModel) -> Vec<(String, SessionInputValue<'static>)> {
             let elements: i64 = shape.iter().product();
             let value: SessionInputValue = if dtype == "FLOAT" {
                 let values: Vec<f32> = (0..elements).map(|_| random.f32() - 0.5).collect();
+                Tensor::from_array((shape, values)).unwrap().into()
+            } else if dtype == "FLOAT16" {
+                let values: Vec<f16> = (0..elements).map(|_| f16::from_f32(random.f32() - 0.5)).collect();
                 Tensor::from_array((shape, values)).unwrap().into()
             } else {
                 let values: Vec<i64> = (0..elements)

@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn reports_read_back_as_they_were_written() {
-        for report in [fixtures::check(), fixtures::run(), fixtures::gate_failed()] {
+        for report in [fixtures::check(), fixtures::run(), fixtures::gate_failed(), fixtures::half()] {
             assert_eq!(round_trip(&report), report);
         }
     }
@@ -61,7 +61,9 @@ mod tests {
     fn every_field_is_described() {
         let described = include_str!("../../../docs/report-schema.md");
         let mut found = std::collections::BTreeSet::new();
-        fields(&serde_json::to_value(fixtures::check()).unwrap(), &mut found);
+        for report in [fixtures::check(), fixtures::half()] {
+            fields(&serde_json::to_value(report).unwrap(), &mut found);
+        }
         assert!(found.len() > 50, "{found:?}");
         let named =
             |field: &str| described.contains(&format!("`{field}`")) || described.contains(&format!(".{field}`"));

@@ -183,6 +183,7 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
             self_us: launches(latency_us * weight(group, part) / total),
             share: launches(weight(group, part) / total),
             shapes: Vec::new(),
+            inserted: None,
         })
         .collect();
     operators.sort_by(|a, b| b.share.median().total_cmp(&a.share.median()));

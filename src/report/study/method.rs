@@ -84,12 +84,14 @@ fn warned(rows: &[Row]) -> bool {
     rows.iter().any(|row| matches!(&row.result, RowResult::Measured(breakdown) if breakdown.is_doubtful()))
 }
 
-/// Whether a warning says that shares may be wrong, and not merely that there were few runs or that CUDA left work to
-/// the CPU, as it does with shapes.
+/// Whether a warning says that shares may be wrong, and not merely that there were few runs, that CUDA left work to
+/// the CPU, as it does with shapes, or that types were converted.
 pub(super) fn is_doubt(warning: &LaunchWarning) -> bool {
     match warning {
         LaunchWarning::ProfileTruncated | LaunchWarning::NotReconciled { .. } | LaunchWarning::Contended { .. } => true,
-        LaunchWarning::FellBack { .. } | LaunchWarning::FewIterations { .. } => false,
+        LaunchWarning::FellBack { .. } | LaunchWarning::ConvertedTypes { .. } | LaunchWarning::FewIterations { .. } => {
+            false
+        }
     }
 }
 

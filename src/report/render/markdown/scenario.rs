@@ -142,6 +142,17 @@ fn operators(summary: &Summary, comparison: Option<&Comparison>, writer: &mut dy
             change(operator, comparison, writer)?;
         }
         writeln!(writer)?;
+        if let Some(inserted) = &operator.inserted {
+            writeln!(
+                writer,
+                "| of these {} | | | {} | {} | {} | |{}",
+                wording::INSERTED,
+                inserted.executions,
+                unit.number(inserted.self_us.median()),
+                number::percent(inserted.share.median()),
+                if comparison.is_some() { " | |" } else { "" },
+            )?;
+        }
     }
     match summary.operators.len().saturating_sub(TOP) {
         0 => writeln!(writer),

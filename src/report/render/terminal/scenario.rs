@@ -185,6 +185,15 @@ fn operators(
     let mut table = Table::new(columns);
     for operator in summary.operators.iter().take(shown) {
         table.row(operator_row(operator, several, unit, comparison, page));
+        if let Some(inserted) = &operator.inserted {
+            table.row([
+                Cell::styled(format!("  {}", wording::INSERTED), DIM),
+                Cell::default(),
+                Cell::styled(inserted.executions.to_string(), DIM),
+                Cell::styled(unit.number(inserted.self_us.median()), DIM),
+                Cell::styled(number::percent(inserted.share.median()), DIM),
+            ]);
+        }
         for shape in operator.shapes.iter().filter(|_| verbose) {
             table.row([
                 Cell::styled(format!("  {}", shape.inputs), DIM).spanning(),

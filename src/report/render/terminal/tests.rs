@@ -34,6 +34,11 @@ fn run_verbosely() {
 }
 
 #[test]
+fn casts_that_the_runtime_put_in_are_told_apart() {
+    insta::assert_snapshot!(shown(&fixtures::half(), &at(100)));
+}
+
+#[test]
 fn nothing_measured() {
     let mut report = fixtures::run();
     report.scenarios.clear();
