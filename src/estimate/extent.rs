@@ -200,7 +200,7 @@ impl<'m> Extents<'m> {
                 dims.map_or_else(|| Extent::counted(elements, bits), |dims| Extent::of_dims(dims, bits))
             }
             "GlobalAveragePool" | "GlobalMaxPool" => {
-                let planes = input(0).and_then(|x| Some(x.dims.as_ref()?.iter().take(2).product()));
+                let planes = input(0).and_then(|x| Some(product(x.dims.as_ref()?.get(..2)?)));
                 Extent::counted(planes.unwrap_or(1), USUAL_BITS)
             }
             "MaxPool" | "AveragePool" if output == 0 => {

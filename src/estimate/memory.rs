@@ -51,8 +51,7 @@ fn initializers(model: &ModelProto) -> impl Iterator<Item = &TensorProto> {
 pub(super) fn resident_bytes(model: &ModelProto, storage: Storage, provider: Provider) -> u64 {
     let stored = match storage {
         Storage::Arena { bytes } => bytes,
-        // Read from the file, and once more as tensors of the session's.
-        Storage::File => 2 * nominal_bytes(model),
+        Storage::File => nominal_bytes(model),
     };
     stored + copies_bytes(model, provider)
 }
