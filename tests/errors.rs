@@ -7,6 +7,8 @@ mod support;
 use std::fs;
 use std::io::Write;
 
+use nongemm::report::REPORT_SCHEMA;
+
 use support::models::{Dim, classifier, node};
 use support::project::Project;
 
@@ -220,6 +222,7 @@ fn a_report_of_another_schema_is_refused() {
     project.run(&["run", "--save", "report.json"]).expect(0, &[]);
     let text = fs::read_to_string(project.path().join("report.json")).unwrap();
     project.run(&["report", "report.json"]).expect(0, &["Gemm"]);
-    project.write("report.json", text.replacen("\"schema\": 1", "\"schema\": 7", 1).as_bytes());
-    project.run(&["report", "report.json"]).expect(101, &["report.json", "7"]);
+    let ours = format!("\"schema\": {REPORT_SCHEMA}");
+    project.write("report.json", text.replacen(&ours, "\"schema\": 70", 1).as_bytes());
+    project.run(&["report", "report.json"]).expect(101, &["report.json", "70"]);
 }

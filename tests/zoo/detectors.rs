@@ -158,7 +158,7 @@ struct Run {
 
 const PLAIN: Run = Run { level: All, threads: 1, seed: 1, nudge: 0.0 };
 /// A size that takes a second or so.
-const SMALL: (u32, u32) = (320, 416);
+pub const SMALL: (u32, u32) = (320, 416);
 
 /// Counts hang on no rounding: they are the same at either optimization level, with one thread and two, and when every
 /// element of the image is off by more than rounding.

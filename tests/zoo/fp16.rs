@@ -12,6 +12,7 @@ use nongemm::onnx::proto::tensor_proto::DataType;
 use nongemm::zoo::{self, BuildShape, BuiltModel, Tier, weights};
 use ort::session::builder::GraphOptimizationLevel::{All, Disable};
 
+use super::detectors;
 use super::outputs::CASES;
 use super::reference::build;
 use super::runtime::{only_session, run, session};
@@ -20,6 +21,9 @@ const HALF: Kind = Kind::Tensor(DataType::Float16 as i32);
 
 /// The shape at which a model costs least.
 fn smallest(name: &str) -> BuildShape {
+    if detectors::MODELS.contains(&name) {
+        return BuildShape { batch: 1, sequence: None, image: Some(detectors::SMALL) };
+    }
     let case = CASES.iter().rfind(|(model, ..)| *model == name).unwrap_or_else(|| panic!("{name} has no case"));
     BuildShape { batch: case.1, sequence: case.2, image: case.3 }
 }
@@ -67,10 +71,13 @@ fn every_model_is_built_and_loaded() {
     }
 }
 
-/// The same weights in both precisions, unoptimized and fully optimized.
+/// The same weights in both precisions, unoptimized and fully optimized. What a detector finds depends on comparisons,
+/// which rounding to fp16 may turn, so its outputs cannot be held against one another.
 #[test]
 fn outputs_are_near_those_of_fp32() {
-    for model in zoo::models().iter().filter(|model| model.tier.is_some_and(|tier| tier <= Tier::Standard)) {
+    let compared = |name: &str| !detectors::MODELS.contains(&name);
+    let small = zoo::models().iter().filter(|model| model.tier.is_some_and(|tier| tier <= Tier::Standard));
+    for model in small.filter(|model| compared(model.name)) {
         let BuildShape { batch, sequence, image } = smallest(model.name);
         let mut full = build(model.name, batch, sequence, image);
         let arena = weights::fill(&full.weights);
@@ -110,7 +117,7 @@ fn likeness(a: &[f32], b: &[f32]) -> (f64, f64) {
 /// Inputs, outputs and the arena in fp16, as a launch has them.
 #[test]
 fn a_model_as_it_is_measured_gives_finite_values() {
-    for name in ["gpt2-decode", "segformer-b0"] {
+    for name in ["gpt2-decode", "segformer-b0", "maskrcnn-resnet50-fpn"] {
         let built = half(name, &smallest(name));
         let _only = only_session();
         let arena = weights::fill(&built.weights);
