@@ -155,7 +155,7 @@ pub struct PlannedWeights {
 /// `strip` left them out. `None` for a model that is to run with its own.
 ///
 /// # Errors
-/// [`PrepareError::Weightless`] where stored weights are asked for and absent, or others cannot be made up.
+/// When stored weights are asked for and absent, or others cannot be made up.
 pub fn plan_weights(
     model: &ModelProto,
     path: &Path,

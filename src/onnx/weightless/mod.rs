@@ -2,7 +2,7 @@
 //!
 //! [`strip()`] leaves type and extents of each weight and drops its values; [`synthesize()`] makes values up that are
 //! legal, keep activations finite and are equal on every machine. What is a weight, and which values suit it, follows
-//! from the operators that take it ([`slots`] is the table of them).
+//! from the operators that take it (`slots` is the table of them).
 
 mod arena;
 mod recipe;
