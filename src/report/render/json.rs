@@ -18,6 +18,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::report::render::testing::fields;
     use crate::report::{ScenarioResult, fixtures};
 
     fn round_trip(report: &Report) -> Report {
@@ -43,18 +44,6 @@ mod tests {
         let mut bytes = Vec::new();
         render(&report, &mut bytes).unwrap();
         insta::assert_snapshot!(String::from_utf8(bytes).unwrap());
-    }
-
-    /// Every field name that occurs in a value.
-    fn fields(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
-        match value {
-            serde_json::Value::Object(object) => object.iter().for_each(|(name, value)| {
-                found.insert(name.clone());
-                fields(value, found);
-            }),
-            serde_json::Value::Array(values) => values.iter().for_each(|value| fields(value, found)),
-            _ => {}
-        }
     }
 
     #[test]

@@ -7,5 +7,7 @@ pub mod number;
 pub mod study;
 pub mod table;
 pub mod terminal;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod trace;

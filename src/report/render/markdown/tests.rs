@@ -1,5 +1,6 @@
 use super::*;
 use crate::report::fixtures;
+use crate::report::render::testing::assert_tables_are_whole;
 
 fn shown(report: &Report) -> String {
     let mut out = Vec::new();
@@ -35,22 +36,9 @@ fn nothing_measured() {
     insta::assert_snapshot!(shown(&report));
 }
 
-/// The cells of a row: its bars, less those at both ends.
-fn cells(line: &str) -> usize {
-    line.matches('|').count() - 1
-}
-
 #[test]
 fn every_row_of_a_table_has_its_cells() {
-    let document = shown(&fixtures::check());
-    let mut expected = None;
-    for line in document.lines() {
-        if line.starts_with('|') {
-            assert_eq!(cells(line), *expected.get_or_insert(cells(line)), "{line}");
-        } else {
-            expected = None;
-        }
-    }
+    assert_tables_are_whole(&shown(&fixtures::check()));
 }
 
 #[test]

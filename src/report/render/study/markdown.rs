@@ -180,6 +180,7 @@ fn method(study: &Study, writer: &mut dyn Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::render::testing::assert_tables_are_whole;
     use crate::report::study::{Piece, fixtures};
     use crate::report::{Report, ScenarioResult};
 
@@ -208,22 +209,9 @@ mod tests {
         insta::assert_snapshot!(shown(&Study::of_suite(&pieces, &fixtures::FULL).unwrap()));
     }
 
-    /// Cells of a row: GitHub drops what is too much and fills up what is missing, silently.
-    fn cells(line: &str) -> usize {
-        line.matches('|').count() - 1
-    }
-
     #[test]
     fn every_row_has_as_many_cells_as_its_heading() {
-        let document = shown(&fixtures::study(&full()));
-        let mut expected = None;
-        for line in document.lines() {
-            if line.starts_with('|') {
-                assert_eq!(cells(line), *expected.get_or_insert(cells(line)), "{line}");
-            } else {
-                expected = None;
-            }
-        }
+        assert_tables_are_whole(&shown(&fixtures::study(&full())));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::report::render::testing::fields;
     use crate::report::study::fixtures;
 
     fn document(models: &[&str]) -> serde_json::Value {
@@ -33,17 +34,6 @@ mod tests {
     #[test]
     fn the_document_of_two_models() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&["bert-base", "mixtral-8x7b"])).unwrap());
-    }
-
-    fn fields(value: &serde_json::Value, found: &mut BTreeSet<String>) {
-        match value {
-            serde_json::Value::Object(object) => object.iter().for_each(|(name, value)| {
-                found.insert(name.clone());
-                fields(value, found);
-            }),
-            serde_json::Value::Array(values) => values.iter().for_each(|value| fields(value, found)),
-            _ => {}
-        }
     }
 
     #[test]
