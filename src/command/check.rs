@@ -8,10 +8,10 @@ use crate::baseline::{Document, Store};
 use crate::cli::MeasureArgs;
 use crate::compare::{Comparison, compare};
 use crate::config::Level;
-use crate::report::{Finding, ScenarioReport, ScenarioResult};
+use crate::report::{ScenarioReport, ScenarioResult};
 use crate::scenario::{Planned, idle_budgets};
 use crate::summary::Summary;
-use crate::verdict::{self, FindingCode, Policy, Severity};
+use crate::verdict::{self, FindingCode, Judgement, Policy, Severity};
 
 use super::results::SavedResult;
 use super::suite::Session;
@@ -65,23 +65,31 @@ fn check_one(
     let policy = policy(session, planned);
     let mut result = session.measure(planned, terminal)?;
     let ScenarioResult::Measured { summary } = &result else {
-        return Ok(ScenarioReport { id: planned.id.clone(), result, comparison: None, findings: Vec::new() });
+        return Ok(ScenarioReport {
+            id: planned.id.clone(),
+            result,
+            comparison: None,
+            verdicts: Vec::new(),
+            findings: Vec::new(),
+        });
     };
     let fingerprint = session.fingerprint(planned.scenario.provider);
     session.results.save(&SavedResult::new(summary, fingerprint.clone(), &session.machine))?;
-    let (mut comparison, mut findings) = judge(session, summary, baseline, &policy);
-    if verdict::needs_confirmation(&findings) {
+    let (mut comparison, mut judgement) = judge(session, summary, baseline, &policy);
+    if verdict::needs_confirmation(&judgement.findings) {
         terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
         terminal.status.extend_progress(session.launches_each());
         if let ScenarioResult::Measured { summary: again } = session.measure(planned, terminal)? {
-            let second = judge(session, &again, baseline, &policy);
-            findings = verdict::confirm(&findings, &second.1);
-            comparison = second.0;
+            let (compared_again, second) = judge(session, &again, baseline, &policy);
+            judgement.findings = verdict::confirm(&judgement.findings, &second.findings);
+            judgement.verdicts = second.verdicts;
+            comparison = compared_again;
             session.results.save(&SavedResult::new(&again, fingerprint, &session.machine))?;
             result = ScenarioResult::Measured { summary: again };
         }
     }
-    Ok(ScenarioReport { id: planned.id.clone(), result, comparison, findings })
+    let Judgement { verdicts, findings } = judgement;
+    Ok(ScenarioReport { id: planned.id.clone(), result, comparison, verdicts, findings })
 }
 
 fn judge(
@@ -89,12 +97,12 @@ fn judge(
     summary: &Summary,
     baseline: Option<&Document>,
     policy: &Policy,
-) -> (Option<Comparison>, Vec<Finding>) {
+) -> (Option<Comparison>, Judgement) {
     let machine = session.fingerprint(summary.scenario.provider).fields();
     let head = summary.side(machine, env!("CARGO_PKG_VERSION"), &session.machine.cpu);
     let comparison = baseline.map(|baseline| compare(&baseline.side(), &head));
-    let findings = verdict::judge(summary, comparison.as_ref(), policy);
-    (comparison, findings)
+    let judgement = verdict::judge(summary, comparison.as_ref(), policy);
+    (comparison, judgement)
 }
 
 /// The baseline of each planned scenario: of this machine class, else of the nearest other one.

@@ -1,6 +1,7 @@
 //! The verbs: where stages meet. Nothing imports this module but the binary.
 
 pub mod accept;
+mod arms;
 pub mod check;
 mod costs;
 pub mod doctor;
@@ -19,6 +20,8 @@ mod status;
 pub mod strip;
 pub mod study;
 mod suite;
+#[cfg(test)]
+mod testing;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// Refuses what the kernel would kill. Memory of a GPU is not looked at.
-    fn refuse(&self, planned: &Planned) -> Option<Refusal> {
+    pub fn refuse(&self, planned: &Planned) -> Option<Refusal> {
         if planned.scenario.provider != Provider::Cpu {
             return None;
         }
@@ -128,6 +128,17 @@ impl Session {
 
     /// One launch; `seed` makes its inputs, `trace` asks for the events of one run.
     pub fn launch(&self, planned: &Planned, seed: u64, trace: bool) -> Result<LaunchResult, LaunchFailure> {
+        self.launch_with(planned, &self.library, seed, trace)
+    }
+
+    /// The same with another ONNX Runtime than the session's.
+    pub fn launch_with(
+        &self,
+        planned: &Planned,
+        library: &Library,
+        seed: u64,
+        trace: bool,
+    ) -> Result<LaunchResult, LaunchFailure> {
         let scratch = tempfile::tempdir_in(self.scratch.path()).map_err(|source| LaunchFailure::Io {
             action: "create a folder in",
             path: self.scratch.path().to_owned(),
@@ -135,7 +146,7 @@ impl Session {
         })?;
         let job = LaunchJob {
             schema: JOB_SCHEMA,
-            library: self.library.path.clone(),
+            library: library.path.clone(),
             scenario: planned.scenario.clone(),
             source: model_source(planned),
             dimensions: planned.dimensions.clone(),

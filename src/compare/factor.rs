@@ -53,12 +53,15 @@ impl MachineFactor {
         OperatorChange {
             key: head.key.clone(),
             provider: head.provider.clone(),
+            base_executions: base.executions,
+            head_executions: head.executions,
             base_us: base.self_us.median(),
             head_us: head.self_us.median(),
             base_share: base.share,
             head_share: head.share,
             normalized_ratio: self.value.and_then(|factor| self.ratio(base, head).map(|ratio| ratio / factor)),
             spread: self.own_spread(base, head).map_or(UNKNOWN_SPREAD, |own| own.max(self.typical_spread)),
+            estimate: None,
         }
     }
 

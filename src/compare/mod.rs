@@ -16,6 +16,8 @@ pub const UNKNOWN_SPREAD: f64 = 0.10;
 /// How the head (measured now) differs from the base (a baseline, or the other side).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
+    /// How the launches of the two sides belong together.
+    pub design: Design,
     /// Exact differences; free of noise.
     pub structure: Vec<StructuralDifference>,
     /// Fingerprint fields that differ; empty when times may be judged.
@@ -25,12 +27,55 @@ pub struct Comparison {
     pub machine_factor: Option<f64>,
     /// Operators on both sides, by descending head time.
     pub operators: Vec<OperatorChange>,
-    /// Base latency in microseconds.
-    pub base_latency_us: f64,
-    /// Head latency in microseconds.
-    pub head_latency_us: f64,
+    /// The unprofiled latency.
+    pub latency: LatencyChange,
     /// What else differs and may explain the rest: model hash, ONNX Runtime, tool, CPU.
     pub causes: Vec<Cause>,
+}
+
+/// How the launches of two sides belong together, which decides what can be told from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Design {
+    /// The base was measured at another time: medians are compared, and spreads between launches say how far.
+    Stored,
+    /// Both sides were measured on this machine in turns: launch i of one belongs to launch i of the other, and what the
+    /// machine did to the pair is divided out pair by pair.
+    Paired {
+        /// How many pairs.
+        pairs: u32,
+    },
+}
+
+/// What pairs of launches say of one quantity. All ratios are head/base.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Median over pairs; of an operator, with each pair's machine factor divided out.
+    pub ratio: f64,
+    /// Lower end of the 90 % interval of the mean ratio (a two one-sided test of equivalence at 5 %).
+    pub low: f64,
+    /// Upper end of it.
+    pub high: f64,
+    /// Relative standard deviation of one pair's ratio.
+    pub noise: f64,
+    /// Probability, adjusted for all that was tested along with it, of so large a growth where nothing grew.
+    pub p_slower: f64,
+    /// The same of so large a decrease.
+    pub p_faster: f64,
+    /// Smallest relative growth that these pairs would most likely (80 %) have shown; infinite growth is written as 1e9.
+    pub detectable: f64,
+}
+
+/// The latency on both sides: medians over launches, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LatencyChange {
+    /// Before.
+    pub base_us: f64,
+    /// Now.
+    pub head_us: f64,
+    /// What pairs say of it, without any machine factor; `None` where the launches are not paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
 }
 
 /// A difference in what was executed.
@@ -109,6 +154,10 @@ pub struct OperatorChange {
     pub key: OperatorKey,
     /// Where it runs.
     pub provider: String,
+    /// Executions in one run before.
+    pub base_executions: u32,
+    /// Executions in one run now.
+    pub head_executions: u32,
     /// Median before.
     pub base_us: f64,
     /// Median now.
@@ -124,6 +173,9 @@ pub struct OperatorChange {
     /// out, and no less than is typical of the operators that tell the machine factor (a few launches can agree by
     /// chance; their neighbours say how much they ought to). [`UNKNOWN_SPREAD`] where neither side has two launches.
     pub spread: f64,
+    /// What pairs say of it; `None` where the launches are not paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
 }
 
 /// Something recorded beside the fingerprint that differs between the sides.
@@ -144,14 +196,14 @@ pub fn compare(base: &Side, head: &Side) -> Comparison {
     let mut operators: Vec<OperatorChange> = common.iter().map(|(base, head)| factor.change(base, head)).collect();
     operators.sort_by(|a, b| b.head_us.total_cmp(&a.head_us));
     Comparison {
+        design: Design::Stored,
         structure: structure::differences(&base.operators, &head.operators),
         fingerprint: differing(&base.machine, &head.machine)
             .map(|(field, base, head)| FingerprintDifference { field, base, head })
             .collect(),
         machine_factor: factor.value(),
         operators,
-        base_latency_us: base.latency_us.median(),
-        head_latency_us: head.latency_us.median(),
+        latency: LatencyChange { base_us: base.latency_us.median(), head_us: head.latency_us.median(), estimate: None },
         causes: differing(&base.facts, &head.facts).map(|(what, base, head)| Cause { what, base, head }).collect(),
     }
 }

@@ -33,7 +33,7 @@ fn a_slower_machine_is_the_factor_and_no_operator() {
     let slower = compare(&side(&bert(), &[1.0]), &side(&bert(), &[1.15]));
     assert!((slower.machine_factor.unwrap() - 1.15).abs() < 1e-9);
     assert!(slower.operators.iter().all(|change| (change.normalized_ratio.unwrap() - 1.0).abs() < 1e-9));
-    assert!((slower.head_latency_us / slower.base_latency_us - 1.15).abs() < 1e-9);
+    assert!((slower.latency.head_us / slower.latency.base_us - 1.15).abs() < 1e-9);
 }
 
 #[test]

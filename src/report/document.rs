@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_malformed_is_named_by_line_and_column() {
         assert_eq!(
-            error("{\n  \"schema\": 2,\n  \"tool\": 3\n}"),
+            error("{\n  \"schema\": 3,\n  \"tool\": 3\n}"),
             "r.json:3:11: not a report: invalid type: integer `3`, expected a string; write it again with \
              `--message-format json`"
         );

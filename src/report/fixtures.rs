@@ -104,7 +104,13 @@ fn structure(id: &str, operator: &str, message: &str) -> Finding {
 
 fn measured(summary: Summary, comparison: Option<Comparison>, findings: Vec<Finding>) -> ScenarioReport {
     let id = summary.id.clone();
-    ScenarioReport { id, result: ScenarioResult::Measured { summary: Box::new(summary) }, comparison, findings }
+    ScenarioReport {
+        id,
+        result: ScenarioResult::Measured { summary: Box::new(summary) },
+        comparison,
+        verdicts: Vec::new(),
+        findings,
+    }
 }
 
 /// A comparison in which each operator keeps its time, but for those named with another ratio head/base.
@@ -113,6 +119,7 @@ fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Compari
     let base = |operator: &OperatorSummary| operator.self_us.0[1] / ratio(&operator.key) / machine;
     let base_total: f64 = summary.operators.iter().map(base).sum();
     Comparison {
+        design: Design::Stored,
         structure: Vec::new(),
         fingerprint: Vec::new(),
         machine_factor: Some(machine),
@@ -122,16 +129,18 @@ fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Compari
             .map(|operator| OperatorChange {
                 key: operator.key.clone(),
                 provider: operator.provider.clone(),
+                base_executions: operator.executions,
+                head_executions: operator.executions,
                 base_us: base(operator),
                 head_us: operator.self_us.0[1],
                 base_share: base(operator) / base_total,
                 head_share: operator.share.0[1],
                 normalized_ratio: Some(ratio(&operator.key)),
                 spread: 0.013,
+                estimate: None,
             })
             .collect(),
-        base_latency_us: base_total * 1.013,
-        head_latency_us: summary.latency_us.0[1],
+        latency: LatencyChange { base_us: base_total * 1.013, head_us: summary.latency_us.0[1], estimate: None },
         causes: Vec::new(),
     }
 }
@@ -268,6 +277,7 @@ fn failed() -> ScenarioReport {
             ],
         },
         comparison: None,
+        verdicts: Vec::new(),
         findings: vec![finding(
             FindingCode::NotMeasured,
             Severity::Error,
@@ -362,7 +372,12 @@ pub fn gate_failed() -> Report {
 
 /// `run` of two scenarios, nothing to remark.
 pub fn run() -> Report {
-    let plain = |report: ScenarioReport| ScenarioReport { comparison: None, findings: Vec::new(), ..report };
+    let plain = |report: ScenarioReport| ScenarioReport {
+        comparison: None,
+        verdicts: Vec::new(),
+        findings: Vec::new(),
+        ..report
+    };
     over(
         vec![measured(bert(), None, Vec::new()), plain(improved())],
         Report { command: "run".into(), outcome: Outcome::Pass, ..check() },

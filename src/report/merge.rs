@@ -231,6 +231,7 @@ fn absent(id: &ScenarioId, missing_parts: &[Partition]) -> ScenarioReport {
         id: id.clone(),
         result: ScenarioResult::Failed { reason, log: Vec::new() },
         comparison: None,
+        verdicts: Vec::new(),
         findings: Vec::new(),
     }
 }

@@ -14,18 +14,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::verdict::Counts;
 
-pub use crate::compare::{Cause, Comparison, FingerprintDifference, OperatorChange, StructuralDifference};
+pub use crate::compare::{
+    Cause, Comparison, Design, Estimate, FingerprintDifference, LatencyChange, OperatorChange, StructuralDifference,
+};
 pub use crate::measure::result::LaunchWarning;
 pub use crate::scenario::{Partition, Scenario, ScenarioId};
 pub use crate::summary::{
     GroupSummary, Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator,
 };
 pub use crate::taxonomy::Group;
-pub use crate::verdict::{Finding, FindingCode, Outcome, Severity};
+pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, Severity, Verdict};
 pub use document::ReportError;
 
 /// Version of the JSON document.
-pub const REPORT_SCHEMA: u32 = 2;
+pub const REPORT_SCHEMA: u32 = 3;
 
 /// One run of the tool over a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +97,9 @@ pub struct ScenarioReport {
     pub result: ScenarioResult,
     /// Against the baseline, where there is one.
     pub comparison: Option<Comparison>,
+    /// A verdict on each operator that stands on both sides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Judged>,
     /// What the gate says of it, most severe first.
     pub findings: Vec<Finding>,
 }

@@ -4,9 +4,9 @@ use crate::compare::{Comparison, FingerprintDifference, OperatorChange, Structur
 use crate::scenario::ScenarioId;
 use crate::summary::{OperatorKey, Summary};
 
-use super::threshold::{Movement, movement, smallest_detectable_effect, threshold};
+use super::threshold::{smallest_detectable_effect, threshold, verdict_of};
 use super::words;
-use super::{Finding, FindingCode, Policy, Severity};
+use super::{Finding, FindingCode, Judged, Policy, Severity, Verdict};
 
 /// Growth from which the gate counts as blind to an operator: it must double.
 const BLIND: f64 = 1.0;
@@ -21,7 +21,7 @@ const STRUCTURAL_FIELDS: [&str; 3] = ["arch", "instruction-set", "provider"];
 ///
 /// `comparison` is the one with the baseline of this machine class, else with the nearest of another class; `None`
 /// where no baseline of the scenario exists at all.
-pub fn judge(summary: &Summary, comparison: Option<&Comparison>, policy: &Policy) -> Vec<Finding> {
+pub fn judge(summary: &Summary, comparison: Option<&Comparison>, policy: &Policy) -> Judgement {
     let mut judge = Judge { summary, policy, findings: Vec::new() };
     judge.scenario_alone();
     let same_class = comparison.is_some_and(|comparison| comparison.fingerprint.is_empty());
@@ -30,7 +30,30 @@ pub fn judge(summary: &Summary, comparison: Option<&Comparison>, policy: &Policy
         None => judge.no_baseline(),
         Some(comparison) => judge.against(comparison),
     }
-    judge.sorted()
+    let verdicts = comparison.map(|comparison| verdicts(comparison, policy)).unwrap_or_default();
+    Judgement { verdicts, findings: judge.sorted() }
+}
+
+/// What is said of one scenario.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Judgement {
+    /// A verdict on each operator that stands on both sides.
+    pub verdicts: Vec<Judged>,
+    /// What there is to say, most severe first.
+    pub findings: Vec<Finding>,
+}
+
+fn verdicts(comparison: &Comparison, policy: &Policy) -> Vec<Judged> {
+    let factor = comparison.machine_factor.filter(|_| comparison.fingerprint.is_empty());
+    let judged = |change: &OperatorChange| Judged {
+        operator: Some(change.key.clone()),
+        provider: Some(change.provider.clone()),
+        verdict: verdict_of(change, factor, policy),
+        detectable: factor
+            .map(|_| smallest_detectable_effect(change, factor, policy))
+            .filter(|effect| effect.is_finite()),
+    };
+    comparison.operators.iter().map(judged).collect()
 }
 
 /// What can be said of a scenario without any baseline: unknown operators, instability, a structure that varies. For
@@ -189,8 +212,8 @@ impl Judge<'_> {
         let other_cpu = comparison.causes.iter().any(|cause| cause.what == "cpu");
         let bound = if other_cpu { self.policy.other_cpu } else { Severity::Error };
         for change in &comparison.operators {
-            match movement(change, factor, self.policy) {
-                Movement::Regressed => {
+            match verdict_of(change, factor, self.policy) {
+                Verdict::Regressed => {
                     let remedy = format!(
                         "Look for its cause; if the new time is intended, run `cargo nongemm accept {}`.{causes}",
                         self.scenario()
@@ -198,12 +221,12 @@ impl Judge<'_> {
                     let message = self.moved(change, comparison);
                     self.add(FindingCode::OperatorRegressed, bound, Some(&change.key), message, remedy);
                 }
-                Movement::Improved => {
+                Verdict::Improved => {
                     let remedy = format!("Run `cargo nongemm accept {}` to hold the gain.", self.scenario());
                     let message = self.moved(change, comparison);
                     self.add(FindingCode::OperatorImproved, Severity::Error, Some(&change.key), message, remedy);
                 }
-                Movement::Shifted | Movement::Steady | Movement::NotJudged => {}
+                _ => {}
             }
         }
         self.uniform(comparison);
@@ -257,7 +280,7 @@ impl Judge<'_> {
 
     fn shifted(&mut self, comparison: &Comparison) {
         let factor = comparison.machine_factor;
-        let moved = |change: &&OperatorChange| movement(change, factor, self.policy) == Movement::Shifted;
+        let moved = |change: &&OperatorChange| verdict_of(change, factor, self.policy) == Verdict::Shifted;
         let named = |change: &OperatorChange| {
             let (base, head) = (words::percent(change.base_share), words::percent(change.head_share));
             format!("{} ({base} -> {head})", change.key)

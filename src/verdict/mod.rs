@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 pub use code::{FindingCode, UnknownCode};
 pub use confirm::{confirm, needs_confirmation};
-pub use judge::{inspect, judge};
+pub use judge::{Judgement, inspect, judge};
 pub use outcome::{Counts, Outcome, outcome};
 pub use policy::{Budget, Policy};
-pub use threshold::{Movement, movement, smallest_detectable_effect};
+pub use threshold::{smallest_detectable_effect, verdict_of};
 
 use crate::scenario::ScenarioId;
 use crate::summary::OperatorKey;
@@ -40,6 +40,39 @@ pub struct Finding {
     pub message: String,
     /// One sentence: what to do.
     pub remedy: String,
+}
+
+/// What became of one operator, or of the latency, between the sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It takes longer, beyond the threshold.
+    Regressed,
+    /// It takes less time, beyond the threshold.
+    Improved,
+    /// It takes as long as before: a change that matters would have shown.
+    Unchanged,
+    /// As before in time; its share moved because other operators' times did.
+    Shifted,
+    /// It varies so much between launches that nothing short of a large multiple would have shown.
+    Unstable,
+    /// Neither a change nor its absence is shown.
+    Inconclusive,
+    /// There is nothing to divide the machine out with, or the sides are of different machines.
+    NotJudged,
+}
+
+/// A verdict on one operator, or on the latency.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Which operator; `None` for the latency.
+    pub operator: Option<OperatorKey>,
+    /// Where it runs; `None` for the latency.
+    pub provider: Option<String>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Smallest relative growth that would have shown, where that can be said.
+    pub detectable: Option<f64>,
 }
 
 /// How a finding counts.

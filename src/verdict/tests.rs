@@ -11,91 +11,97 @@ const ALL: &str = "every operator";
 // ---- The rule for one operator ----------------------------------------------------------------------------------
 
 /// An operator of 1000 us that now takes `head_us`, on a machine `factor` times as slow, with this spread.
-fn moved(head_us: f64, factor: f64, spread: f64) -> Movement {
-    movement(&change(1000.0, head_us, factor, spread), Some(factor), &Policy::default())
+fn moved(head_us: f64, factor: f64, spread: f64) -> Verdict {
+    verdict_of(&change(1000.0, head_us, factor, spread), Some(factor), &Policy::default())
 }
 
 fn change(base_us: f64, head_us: f64, factor: f64, spread: f64) -> OperatorChange {
     OperatorChange {
         key: OperatorKey("ai.onnx:Softmax".into()),
         provider: "CPUExecutionProvider".into(),
+        base_executions: 12,
+        head_executions: 12,
         base_us,
         head_us,
         base_share: 0.1,
         head_share: 0.1,
         normalized_ratio: Some(head_us / base_us / factor),
         spread,
+        estimate: None,
     }
 }
 
 #[test]
 fn growth_below_the_smallest_effect_is_steady() {
-    assert_eq!(moved(1090.0, 1.0, 0.0), Movement::Steady);
+    assert_eq!(moved(1090.0, 1.0, 0.0), Verdict::Unchanged);
 }
 
 #[test]
 fn growth_above_the_smallest_effect_regressed() {
-    assert_eq!(moved(1110.0, 1.0, 0.0), Movement::Regressed);
+    assert_eq!(moved(1110.0, 1.0, 0.0), Verdict::Regressed);
 }
 
 #[test]
 fn growth_that_the_machine_explains_is_steady() {
-    assert_eq!(moved(1300.0, 1.3, 0.0), Movement::Steady);
+    assert_eq!(moved(1300.0, 1.3, 0.0), Verdict::Unchanged);
 }
 
 #[test]
 fn growth_that_a_faster_machine_hides_regressed() {
-    assert_eq!(moved(1000.0, 0.8, 0.0), Movement::Regressed);
+    assert_eq!(moved(1000.0, 0.8, 0.0), Verdict::Regressed);
 }
 
 #[test]
 fn growth_within_four_spreads_is_steady() {
-    assert_eq!(moved(1190.0, 1.0, 0.05), Movement::Steady);
+    assert_eq!(moved(1190.0, 1.0, 0.05), Verdict::Unchanged);
 }
 
 #[test]
 fn growth_beyond_four_spreads_regressed() {
-    assert_eq!(moved(1210.0, 1.0, 0.05), Movement::Regressed);
+    assert_eq!(moved(1210.0, 1.0, 0.05), Verdict::Regressed);
 }
 
 #[test]
 fn growth_below_the_floor_is_steady_however_large() {
-    let tiny = |head_us| movement(&change(20.0, head_us, 1.0, 0.0), Some(1.0), &Policy::default());
-    assert_eq!((tiny(69.0), tiny(70.0)), (Movement::Steady, Movement::Regressed));
+    let tiny = |head_us| verdict_of(&change(20.0, head_us, 1.0, 0.0), Some(1.0), &Policy::default());
+    assert_eq!((tiny(69.0), tiny(70.0)), (Verdict::Unchanged, Verdict::Regressed));
 }
 
 #[test]
 fn the_floor_is_measured_from_what_the_machine_makes_of_the_base() {
     // 300 us on a machine twice as slow are 600; 649 are 49 more and 650 are 50 more.
     let policy = Policy { min_effect: 0.01, ..Policy::default() };
-    let at = |head_us| movement(&change(300.0, head_us, 2.0, 0.0), Some(2.0), &policy);
-    assert_eq!((at(649.0), at(650.0)), (Movement::Steady, Movement::Regressed));
+    let at = |head_us| verdict_of(&change(300.0, head_us, 2.0, 0.0), Some(2.0), &policy);
+    assert_eq!((at(649.0), at(650.0)), (Verdict::Unchanged, Verdict::Regressed));
 }
 
 #[test]
 fn shrinking_mirrors_growing() {
-    assert_eq!((moved(900.0, 1.0, 0.0), moved(950.0, 1.0, 0.0)), (Movement::Improved, Movement::Steady));
+    assert_eq!((moved(900.0, 1.0, 0.0), moved(950.0, 1.0, 0.0)), (Verdict::Improved, Verdict::Unchanged));
 }
 
 #[test]
 fn a_share_that_moves_without_its_time_is_shifted() {
     let shifted = OperatorChange { head_share: 0.15, ..change(1000.0, 1000.0, 1.0, 0.0) };
-    assert_eq!(movement(&shifted, Some(1.0), &Policy::default()), Movement::Shifted);
+    assert_eq!(verdict_of(&shifted, Some(1.0), &Policy::default()), Verdict::Shifted);
 }
 
 #[test]
 fn without_a_machine_factor_nothing_is_judged() {
-    assert_eq!(movement(&change(1000.0, 9000.0, 1.0, 0.0), None, &Policy::default()), Movement::NotJudged);
+    assert_eq!(verdict_of(&change(1000.0, 9000.0, 1.0, 0.0), None, &Policy::default()), Verdict::NotJudged);
 }
 
 #[test]
 fn growth_from_nothing_regressed_from_the_floor_on() {
     let at = |base_us, head_us| {
         let change = OperatorChange { normalized_ratio: None, ..change(base_us, head_us, 1.0, 0.5) };
-        movement(&change, Some(1.0), &Policy::default())
+        verdict_of(&change, Some(1.0), &Policy::default())
     };
-    assert_eq!((at(0.0, 49.0), at(0.0, 50.0)), (Movement::Steady, Movement::Regressed));
-    assert_eq!((at(49.0, 0.0), at(50.0, 0.0), at(0.0, 0.0)), (Movement::Steady, Movement::Improved, Movement::Steady));
+    assert_eq!((at(0.0, 49.0), at(0.0, 50.0)), (Verdict::Unchanged, Verdict::Regressed));
+    assert_eq!(
+        (at(49.0, 0.0), at(50.0, 0.0), at(0.0, 0.0)),
+        (Verdict::Unchanged, Verdict::Improved, Verdict::Unchanged)
+    );
 }
 
 #[test]
@@ -112,8 +118,8 @@ fn the_smallest_detectable_effect_is_what_movement_detects() {
         let policy = Policy::default();
         let effect = smallest_detectable_effect(&change(base_us, 1.0, factor, spread), Some(factor), &policy);
         let grown = |by: f64| change(base_us, base_us * factor * (1.0 + by), factor, spread);
-        assert_eq!(movement(&grown(effect * 0.999), Some(factor), &policy), Movement::Steady);
-        assert_eq!(movement(&grown(effect * 1.001), Some(factor), &policy), Movement::Regressed);
+        assert_eq!(verdict_of(&grown(effect * 0.999), Some(factor), &policy), Verdict::Unchanged);
+        assert_eq!(verdict_of(&grown(effect * 1.001), Some(factor), &policy), Verdict::Regressed);
     }
 }
 
@@ -136,7 +142,7 @@ fn compared(base: &[LaunchResult], head: &[LaunchResult]) -> (Summary, Compariso
 fn findings(base: &[Op], head: &[Op]) -> Vec<Finding> {
     let (summary, comparison) = compared(&[launch(base)], &[launch(head)]);
     // One launch a side has no spread; these tests are of the other rules.
-    judge(&summary, Some(&comparison), &Policy { spread_factor: 0.0, ..Policy::default() })
+    judge(&summary, Some(&comparison), &Policy { spread_factor: 0.0, ..Policy::default() }).findings
 }
 
 fn codes(findings: &[Finding]) -> Vec<(FindingCode, Severity)> {
@@ -156,7 +162,7 @@ fn the_same_again_finds_nothing() {
 #[test]
 fn no_baseline_is_a_warning() {
     let summary = summary_of(&[launch(&bert())]);
-    let found = judge(&summary, None, &Policy::default());
+    let found = judge(&summary, None, &Policy::default()).findings;
     assert_eq!(codes(&found), [(FindingCode::NoBaseline, Severity::Warning)]);
     assert!(found[0].remedy.contains("cargo nongemm accept bert-base@cpu-fp32-all-b1-s128-t1"));
 }
@@ -164,7 +170,7 @@ fn no_baseline_is_a_warning() {
 #[test]
 fn a_policy_changes_severity_in_one_place() {
     let policy = Policy { severities: [(FindingCode::NoBaseline, Severity::Error)].into(), ..Policy::default() };
-    let found = judge(&summary_of(&[launch(&bert())]), None, &policy);
+    let found = judge(&summary_of(&[launch(&bert())]), None, &policy).findings;
     assert_eq!(codes(&found), [(FindingCode::NoBaseline, Severity::Error)]);
 }
 
@@ -207,7 +213,7 @@ fn a_structural_change_of_an_unsteady_operator_is_a_warning() {
     let looped = |executions| [bert(), vec![op("NonZero", executions, 60.0)]].concat();
     let heads = [launch(&looped(7)), launch(&looped(8)), launch(&looped(8))];
     let (summary, comparison) = compared(&[launch(&looped(7))], &heads);
-    let found = judge(&summary, Some(&comparison), &Policy::default());
+    let found = judge(&summary, Some(&comparison), &Policy::default()).findings;
     let expected =
         [(FindingCode::StructureVaries, Severity::Warning), (FindingCode::StructureChanged, Severity::Warning)];
     assert_eq!(codes(&found), expected);
@@ -220,7 +226,7 @@ fn causes_stand_in_the_remedy() {
     head.facts[1].value = "1.32.0".into();
     let comparison = compare(&side(&bert(), &[1.0]), &head);
     let summary = summary_of(&[launch(&bert())]);
-    let found = judge(&summary, Some(&comparison), &Policy { spread_factor: 0.0, ..Policy::default() });
+    let found = judge(&summary, Some(&comparison), &Policy { spread_factor: 0.0, ..Policy::default() }).findings;
     let expected = "Changed since the baseline: onnxruntime (1.31.1 -> 1.32.0).";
     assert!(found[0].remedy.ends_with(expected), "{}", found[0].remedy);
 }
@@ -232,7 +238,7 @@ fn on_another_machine(field: &str) -> Vec<(FindingCode, Severity)> {
     let head = summary_of(&[launch(&head_ops)]);
     let mut base = side_of(&summary_of(&[launch(&bert())]));
     base.machine.iter_mut().find(|f| f.name == field).unwrap().value = "other".into();
-    codes(&judge(&head, Some(&compare(&base, &side_of(&head))), &Policy::default()))
+    codes(&judge(&head, Some(&compare(&base, &side_of(&head))), &Policy::default()).findings)
 }
 
 #[test]
@@ -254,7 +260,7 @@ fn another_instruction_set_or_architecture_judges_neither() {
 fn launches_that_disagree_judge_no_time() {
     let wild: Vec<_> = [1.0, 1.6, 0.7].iter().map(|s| launch(&scaled(&bert(), "MatMul", *s))).collect();
     let (summary, comparison) = compared(&[launch(&scaled(&bert(), "MatMul", 0.2))], &wild);
-    let found = judge(&summary, Some(&comparison), &Policy::default());
+    let found = judge(&summary, Some(&comparison), &Policy::default()).findings;
     assert_eq!(codes(&found), [(FindingCode::Unstable, Severity::Warning)]);
 }
 
@@ -270,7 +276,7 @@ fn a_share_budget_gates_without_a_baseline() {
     let over = Budget { max_non_gemm_share: Some(0.10), ..Budget::default() };
     let kept = Budget { max_non_gemm_share: Some(0.20), ..Budget::default() };
     let policy = Policy { budgets: vec![over, kept], ..Policy::default() };
-    let found = judge(&summary_of(&[launch(&bert())]), None, &policy);
+    let found = judge(&summary_of(&[launch(&bert())]), None, &policy).findings;
     let expected = [(FindingCode::BudgetExceeded, Severity::Error), (FindingCode::NoBaseline, Severity::Warning)];
     assert_eq!(codes(&found), expected);
     assert_eq!(found[0].message, "the non-GEMM share is 17.0 %, above its budget of 10.0 %");
@@ -281,7 +287,7 @@ fn a_latency_budget_fails_only_on_a_machine_class_with_a_baseline() {
     let budget = Budget { max_latency_ms: Some(40.0), ..Budget::default() };
     let policy = Policy { budgets: vec![budget], ..Policy::default() };
     let (summary, comparison) = compared(&[launch(&bert())], &[launch(&bert())]);
-    let of = |comparison| judge(&summary, comparison, &policy).iter().map(|f| f.severity).max();
+    let of = |comparison| judge(&summary, comparison, &policy).findings.iter().map(|f| f.severity).max();
     assert_eq!(of(Some(&comparison)), Some(Severity::Error));
     assert_eq!(of(None), Some(Severity::Warning));
 }
@@ -303,7 +309,7 @@ fn a_uniform_slow_down_is_said_and_fails_nothing() {
 fn operators_that_nothing_could_turn_red_are_named() {
     let noisy: Vec<_> = [0.7, 1.0, 1.3].iter().map(|s| launch(&scaled(&bert(), "Softmax", *s))).collect();
     let (summary, comparison) = compared(&noisy, &noisy);
-    let found = judge(&summary, Some(&comparison), &Policy::default());
+    let found = judge(&summary, Some(&comparison), &Policy::default()).findings;
     assert_eq!(codes(&found), [(FindingCode::BlindSpot, Severity::Warning)]);
     assert!(found[0].message.ends_with("grew that much: ai.onnx:Softmax (by 266 %)"), "{}", found[0].message);
 }
@@ -344,7 +350,7 @@ fn replay(base: &[Op], head: &[Op], seed: u64) -> (Vec<Finding>, Comparison) {
     let base = launches(base, 5, 0.05, 0.05, &mut noise);
     let head = launches(head, 5, 0.05, 0.05, &mut noise);
     let (summary, comparison) = compared(&base, &head);
-    (judge(&summary, Some(&comparison), &Policy::default()), comparison)
+    (judge(&summary, Some(&comparison), &Policy::default()).findings, comparison)
 }
 
 #[test]
@@ -353,7 +359,7 @@ fn a_planted_slow_down_turns_exactly_its_operator_red() {
     for seed in 0..50 {
         let slowed = quiet(&scaled(&bert(), "Softmax", 1.3), 1000 + seed);
         let (summary, comparison) = compared(&quiet(&bert(), seed), &slowed);
-        let found = judge(&summary, Some(&comparison), &Policy::default());
+        let found = judge(&summary, Some(&comparison), &Policy::default()).findings;
         assert_eq!(red(&found), ["ai.onnx:Softmax"], "seed {seed}: {found:#?}");
     }
 }
@@ -392,7 +398,7 @@ fn false_alarms(count: u32, own: f64) -> Vec<u64> {
         let base = launches(&bert(), count, own, 0.05, &mut noise);
         let head = launches(&bert(), count, own, 0.05, &mut noise);
         let (summary, comparison) = compared(&base, &head);
-        !red(&judge(&summary, Some(&comparison), &Policy::default())).is_empty()
+        !red(&judge(&summary, Some(&comparison), &Policy::default()).findings).is_empty()
     };
     (0..200).filter(is_red).collect()
 }
@@ -412,7 +418,7 @@ fn a_planted_slow_down_is_found_through_ordinary_noise() {
         let base = launches(&bert(), 5, 0.02, 0.05, &mut noise);
         let head = launches(&scaled(&bert(), "Softmax", 1.2), 5, 0.02, 0.05, &mut noise);
         let (summary, comparison) = compared(&base, &head);
-        red(&judge(&summary, Some(&comparison), &Policy::default())) == ["ai.onnx:Softmax"]
+        red(&judge(&summary, Some(&comparison), &Policy::default()).findings) == ["ai.onnx:Softmax"]
     });
     let caught = caught.count();
     assert!(caught >= 180, "+20 % found in {caught} of 200 draws");

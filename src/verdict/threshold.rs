@@ -2,41 +2,26 @@
 
 use crate::compare::OperatorChange;
 
-use super::Policy;
+use super::{Policy, Verdict};
 
 /// Share points (0 to 1) from which a moved share is worth a word.
 const NOTABLE_SHARE: f64 = 0.02;
 
-/// What became of one operator between the sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Movement {
-    /// Time and share are as they were, as far as the noise tells.
-    Steady,
-    /// The share moved because other operators' times did; its own time did not.
-    Shifted,
-    /// The normalized time grew beyond the threshold.
-    Regressed,
-    /// The normalized time shrank beyond the threshold.
-    Improved,
-    /// There is nothing to divide the machine out with.
-    NotJudged,
-}
-
 /// What became of an operator. It regressed where its normalized ratio is above 1 + its threshold **and** its time is
 /// at least the floor above what the machine factor makes of its base time; improved is the mirror image.
-pub fn movement(change: &OperatorChange, machine_factor: Option<f64>, policy: &Policy) -> Movement {
-    let Some(factor) = machine_factor else { return Movement::NotJudged };
+pub fn verdict_of(change: &OperatorChange, machine_factor: Option<f64>, policy: &Policy) -> Verdict {
+    let Some(factor) = machine_factor else { return Verdict::NotJudged };
     let ratio = change.normalized_ratio.unwrap_or_else(|| ratio_of_zero(change));
     let bound = 1.0 + threshold(change, policy);
     let excess_us = change.head_us - change.base_us * factor;
     if ratio > bound && excess_us >= policy.floor_us {
-        Movement::Regressed
+        Verdict::Regressed
     } else if ratio < 1.0 / bound && -excess_us >= policy.floor_us {
-        Movement::Improved
+        Verdict::Improved
     } else if (change.head_share - change.base_share).abs() >= NOTABLE_SHARE {
-        Movement::Shifted
+        Verdict::Shifted
     } else {
-        Movement::Steady
+        Verdict::Unchanged
     }
 }
 

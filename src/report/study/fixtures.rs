@@ -147,7 +147,7 @@ fn scenario(place: usize, model: &str, batch: u32) -> ScenarioReport {
     } else {
         ScenarioResult::Measured { summary: Box::new(summary) }
     };
-    ScenarioReport { id, result, comparison: None, findings: Vec::new() }
+    ScenarioReport { id, result, comparison: None, verdicts: Vec::new(), findings: Vec::new() }
 }
 
 fn summary(place: usize, model: &str, batch: u32) -> Summary {

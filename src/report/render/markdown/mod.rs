@@ -84,7 +84,7 @@ fn overview_row(scenario: &ScenarioReport, writer: &mut dyn Write) -> io::Result
     let against = scenario
         .comparison
         .as_ref()
-        .map_or_else(String::new, |comparison| number::change(comparison.head_latency_us / comparison.base_latency_us));
+        .map_or_else(String::new, |comparison| number::change(comparison.latency.head_us / comparison.latency.base_us));
     let non_gemm = number::percent(figures::split(summary).non_gemm);
     let top = figures::top_non_gemm(summary).map_or_else(String::new, |operator| {
         format!("{} {}", code(wording::operator(&operator.key)), number::percent(operator.share.median()))

@@ -85,8 +85,8 @@ fn latency(page: &mut Page<'_>, summary: &Summary, comparison: Option<&Compariso
     let latency = number::time(summary.latency_us.median());
     let spread = format!("{} {}", page.charset.plus_minus(), number::spread(summary.latency_us.relative_spread()));
     let against = comparison.map_or_else(String::new, |comparison| {
-        let change = number::change(comparison.head_latency_us / comparison.base_latency_us);
-        format!("   {change} from the baseline's {}", number::time(comparison.base_latency_us))
+        let change = number::change(comparison.latency.head_us / comparison.latency.base_us);
+        format!("   {change} from the baseline's {}", number::time(comparison.latency.base_us))
     });
     writeln!(page.writer, "{:INDENT$}{BOLD}{latency}{BOLD:#} {spread}{against}", "")?;
     let mut facts = vec![
