@@ -65,6 +65,7 @@ fn launch(source: ModelSource, scenario: Scenario, plan: Plan) -> LaunchResult {
         plan,
         scratch_dir: scratch.path().to_owned(),
         trace: false,
+        runs: false,
     };
     launch::run(&job).unwrap()
 }
@@ -337,6 +338,7 @@ fn an_operator_that_nobody_has_is_named_with_its_node() {
         plan: plan(1),
         scratch_dir: scratch.path().to_owned(),
         trace: false,
+        runs: false,
     };
     let message = launch::run(&job).unwrap_err().to_string();
     for part in ["Frobnicate", "my.domain", "the \"odd\" one"] {

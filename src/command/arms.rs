@@ -9,7 +9,7 @@ use crate::runtime::Library;
 use crate::scenario::Planned;
 
 use super::Terminal;
-use super::suite::Session;
+use super::suite::{Detail, Session};
 
 /// One way to run one scenario.
 #[derive(Debug, Clone)]
@@ -40,13 +40,14 @@ pub(super) struct Blocks {
     pub measured: Vec<Measured>,
     random: fastrand::Rng,
     blocks: u32,
+    detail: Detail,
 }
 
 impl Blocks {
-    /// Nothing measured yet; `seed` decides the order within blocks.
-    pub fn of(arms: Vec<Arm>, seed: u64) -> Blocks {
+    /// Nothing measured yet; `seed` decides the order within blocks, `detail` what launches say.
+    pub fn of(arms: Vec<Arm>, seed: u64, detail: Detail) -> Blocks {
         let measured = arms.iter().map(|_| Measured { launches: Vec::new(), failure: None }).collect();
-        Blocks { arms, measured, random: fastrand::Rng::with_seed(seed), blocks: 0 }
+        Blocks { arms, measured, random: fastrand::Rng::with_seed(seed), blocks: 0, detail }
     }
 
     /// Blocks measured so far.
@@ -74,7 +75,7 @@ impl Blocks {
             }
             terminal.status.progress_message(&format!("{} {} (block {})", arm.planned.id, arm.label, self.blocks));
             // All arms of a block see the same inputs.
-            match session.launch_with(&arm.planned, &arm.library, self.blocks.into(), false) {
+            match session.launch_with(&arm.planned, &arm.library, self.blocks.into(), self.detail) {
                 Ok(result) => measured.launches.push(result),
                 Err(LaunchFailure::Interrupted) => return Err(LaunchFailure::Interrupted.into()),
                 Err(failure) => measured.failure = Some(failure),
@@ -104,8 +105,7 @@ mod tests {
 
     #[test]
     fn each_arm_stands_as_early_as_late() {
-        let mut blocks =
-            Blocks { arms: Vec::new(), measured: Vec::new(), random: fastrand::Rng::with_seed(3), blocks: 0 };
+        let mut blocks = Blocks::of(Vec::new(), 3, Detail::Usual);
         let arm = |label: usize| Arm {
             label: label.to_string(),
             planned: crate::command::testing::planned(),

@@ -19,7 +19,7 @@ use crate::scenario::{ModelRef, Planned, Precision};
 use crate::taxonomy;
 use crate::zoo::weights;
 
-use super::suite::{Session, Suite};
+use super::suite::{Detail, Session, Suite};
 use super::{Exit, Terminal, outputs, suite};
 
 /// Above this a model's weights go into a file beside it: protobuf messages end at 2 GiB, viewers give up earlier.
@@ -65,7 +65,7 @@ pub fn export(terminal: &mut Terminal, arguments: &ExportArgs) -> anyhow::Result
 fn trace(terminal: &mut Terminal, config: Config, one: Planned, output: &Path) -> anyhow::Result<Exit> {
     let session = Session::over(terminal, config, Suite::new(vec![one.clone()], None), &MeasureArgs::default())?;
     terminal.status.say("Measuring", &one.id.0);
-    let launch = session.launch(&one, 1, true)?;
+    let launch = session.launch(&one, 1, Detail::Trace)?;
     let events: Vec<TraceEvent> = launch.timeline.iter().map(trace_event).collect();
     outputs::save(terminal, output, |writer| render::trace::render(&one.id.0, &events, writer))?;
     writeln!(terminal.out, "{}", output.display())?;

@@ -22,6 +22,17 @@ use crate::zoo;
 use super::results::Results;
 use super::{Terminal, costs};
 
+/// What a launch is to say beyond its figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Nothing.
+    Usual,
+    /// The events of one run.
+    Trace,
+    /// Each run's time by operator.
+    Runs,
+}
+
 /// Everything that is settled before the first launch.
 pub(super) struct Session {
     pub config: Config,
@@ -88,7 +99,7 @@ impl Session {
         let mut launches = Vec::new();
         for number in 1..=self.measure.launches {
             terminal.status.progress_message(&format!("{} ({number}/{})", planned.id, self.measure.launches));
-            match self.launch(planned, u64::from(number), false) {
+            match self.launch(planned, u64::from(number), Detail::Usual) {
                 Ok(result) => launches.push(result),
                 Err(LaunchFailure::Interrupted) => return Err(LaunchFailure::Interrupted.into()),
                 Err(failure) => {
@@ -126,9 +137,9 @@ impl Session {
         }
     }
 
-    /// One launch; `seed` makes its inputs, `trace` asks for the events of one run.
-    pub fn launch(&self, planned: &Planned, seed: u64, trace: bool) -> Result<LaunchResult, LaunchFailure> {
-        self.launch_with(planned, &self.library, seed, trace)
+    /// One launch; `seed` makes its inputs.
+    pub fn launch(&self, planned: &Planned, seed: u64, detail: Detail) -> Result<LaunchResult, LaunchFailure> {
+        self.launch_with(planned, &self.library, seed, detail)
     }
 
     /// The same with another ONNX Runtime than the session's.
@@ -137,7 +148,7 @@ impl Session {
         planned: &Planned,
         library: &Library,
         seed: u64,
-        trace: bool,
+        detail: Detail,
     ) -> Result<LaunchResult, LaunchFailure> {
         let scratch = tempfile::tempdir_in(self.scratch.path()).map_err(|source| LaunchFailure::Io {
             action: "create a folder in",
@@ -159,7 +170,8 @@ impl Session {
                 time_budget_s: self.measure.time_budget_s,
                 seed,
             },
-            trace,
+            trace: detail == Detail::Trace,
+            runs: detail == Detail::Runs,
             scratch_dir: scratch.path().to_owned(),
         };
         let job = to_string(&job).map_err(|error| LaunchFailure::Unreadable { reason: error.to_string() })?;

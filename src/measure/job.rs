@@ -37,6 +37,9 @@ pub struct LaunchJob {
     /// Whether the events of one run are wanted too.
     #[serde(default)]
     pub trace: bool,
+    /// Whether each run's time by operator is wanted too.
+    #[serde(default)]
+    pub runs: bool,
     /// A private folder for profiles; emptied by its owner.
     pub scratch_dir: PathBuf,
 }

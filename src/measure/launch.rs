@@ -106,6 +106,7 @@ fn assemble(
     ready_us: f64,
 ) -> LaunchResult {
     let profiled_us = runs.profiled_us();
+    let by_operator = if job.runs { runs.by_operator() } else { Vec::new() };
     let calm = runs.calm();
     let truncated = calm.tallies.truncated() || calm.tallies.strays() > 0;
     let latency_us = calm.unprofiled.mean_us;
@@ -126,6 +127,7 @@ fn assemble(
         page_faults: median(&runs.page_faults),
         warnings: Vec::new(),
         timeline: Vec::new(),
+        runs: by_operator,
     };
     if truncated {
         result.warnings.push(LaunchWarning::ProfileTruncated);

@@ -43,6 +43,20 @@ pub struct LaunchResult {
     /// Events of one profiled run in order of start; empty unless the job asked for them.
     #[serde(default)]
     pub timeline: Vec<TimelineEvent>,
+    /// Each profiled run's time by operator; empty unless the job asked for it.
+    #[serde(default)]
+    pub runs: Vec<OperatorRuns>,
+}
+
+/// What the profiler reported of one operator, run by run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperatorRuns {
+    /// Operator type without its domain.
+    pub op_type: String,
+    /// Execution provider that ran it.
+    pub provider: String,
+    /// Self time of all its nodes in each profiled run, in microseconds, the profiler's cost included.
+    pub reported_us: Vec<i64>,
 }
 
 /// One execution of one node in one profiled run.

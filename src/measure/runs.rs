@@ -1,5 +1,6 @@
 //! The runs of one session, and the calmer half of them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::mem;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::measure::job::Plan;
 use crate::measure::resources;
+use crate::measure::result::OperatorRuns;
 use crate::profile::{NameEncoding, ProfileError, Run, Tallies};
 use crate::runtime::session::{BoundSession, SessionError};
 
@@ -105,6 +107,24 @@ impl Runs {
     /// Durations of the profiled runs in microseconds, in order.
     pub(super) fn profiled_us(&self) -> Vec<f64> {
         self.profiled.iter().map(|run| run.duration_us as f64).collect()
+    }
+
+    /// Each profiled run's time by operator, as reported. To be asked before [`Runs::calm`].
+    pub(super) fn by_operator(&self) -> Vec<OperatorRuns> {
+        let mut sums: BTreeMap<(&str, &str), Vec<i64>> = BTreeMap::new();
+        for (index, run) in self.profiled.iter().enumerate() {
+            for row in &run.rows {
+                let Some(operator) = self.tallies.operator_of(row) else { continue };
+                let runs = sums.entry(operator).or_insert_with(|| vec![0; self.profiled.len()]);
+                runs[index] += row.self_us;
+            }
+        }
+        let runs = |((op_type, provider), reported_us): ((&str, &str), Vec<i64>)| OperatorRuns {
+            op_type: op_type.to_owned(),
+            provider: provider.to_owned(),
+            reported_us,
+        };
+        sums.into_iter().map(runs).collect()
     }
 
     /// Figures of the calmer half of both kinds of runs.

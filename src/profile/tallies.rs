@@ -168,6 +168,11 @@ impl Tallies {
         result
     }
 
+    /// Operator type and provider of the node that an execution is of; `None` for one of other tallies.
+    pub fn operator_of(&self, execution: &Nested) -> Option<(&str, &str)> {
+        self.nodes.get(index(execution.node)).map(|node| (node.op_type.as_str(), node.provider.as_str()))
+    }
+
     /// Runs that were counted.
     pub fn counted(&self) -> u64 {
         self.counted

@@ -83,6 +83,7 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         page_faults: 0.0,
         warnings: Vec::new(),
         timeline: Vec::new(),
+        runs: Vec::new(),
     }
 }
 
