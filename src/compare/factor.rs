@@ -6,13 +6,13 @@ use super::{OperatorChange, UNKNOWN_SPREAD};
 
 /// Operators at or above this median self time on both sides tell the machine factor; the profiler's clock counts
 /// whole microseconds, so that a ratio of shorter times says more of the clock than of the machine.
-const CLOCK_FLOOR_US: f64 = 50.0;
+pub(super) const CLOCK_FLOOR_US: f64 = 50.0;
 
 /// With fewer operators than this there is no telling the machine from the operator.
-const FEWEST: usize = 3;
+pub(super) const FEWEST: usize = 3;
 
 /// Where fewer than [`FEWEST`] reach the floor, this many of the largest are taken.
-const LARGEST: usize = 5;
+pub(super) const LARGEST: usize = 5;
 
 /// The machine factor, for each side what its launches have in common, and the spread that is typical of an operator.
 pub(super) struct MachineFactor {

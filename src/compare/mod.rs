@@ -3,7 +3,10 @@
 //! Each side is a [`crate::summary::Side`], which a summary and a baseline alike can give.
 
 mod factor;
+mod paired;
 mod structure;
+
+pub use paired::{paired, paired_where};
 
 use serde::{Deserialize, Serialize};
 
@@ -191,25 +194,39 @@ pub struct Cause {
 
 /// Compares two sides of the same scenario. Everything is a fact about the two; whether it matters is not said here.
 pub fn compare(base: &Side, head: &Side) -> Comparison {
-    let common = pairs(base, head);
+    let common = common_operators(base, head);
     let factor = factor::MachineFactor::of(&common);
-    let mut operators: Vec<OperatorChange> = common.iter().map(|(base, head)| factor.change(base, head)).collect();
+    let operators = common.iter().map(|(base, head)| factor.change(base, head)).collect();
+    let latency =
+        LatencyChange { base_us: base.latency_us.median(), head_us: head.latency_us.median(), estimate: None };
+    assemble(Design::Stored, base, head, factor.value(), operators, latency)
+}
+
+/// Puts the differences in time beside all others.
+fn assemble(
+    design: Design,
+    base: &Side,
+    head: &Side,
+    machine_factor: Option<f64>,
+    mut operators: Vec<OperatorChange>,
+    latency: LatencyChange,
+) -> Comparison {
     operators.sort_by(|a, b| b.head_us.total_cmp(&a.head_us));
     Comparison {
-        design: Design::Stored,
+        design,
         structure: structure::differences(&base.operators, &head.operators),
         fingerprint: differing(&base.machine, &head.machine)
             .map(|(field, base, head)| FingerprintDifference { field, base, head })
             .collect(),
-        machine_factor: factor.value(),
+        machine_factor,
         operators,
-        latency: LatencyChange { base_us: base.latency_us.median(), head_us: head.latency_us.median(), estimate: None },
+        latency,
         causes: differing(&base.facts, &head.facts).map(|(what, base, head)| Cause { what, base, head }).collect(),
     }
 }
 
 /// The operators that stand on both sides, on the same provider.
-fn pairs<'a>(base: &'a Side, head: &'a Side) -> Vec<(&'a SideOperator, &'a SideOperator)> {
+fn common_operators<'a>(base: &'a Side, head: &'a Side) -> Vec<(&'a SideOperator, &'a SideOperator)> {
     let same = |a: &SideOperator, b: &SideOperator| a.key == b.key && a.provider == b.provider;
     head.operators
         .iter()

@@ -1,0 +1,122 @@
+//! One scenario whose two sides were measured in turns.
+
+use crate::summary::{Sample, Side, SideOperator, median};
+
+use super::super::factor::MachineFactor;
+use super::super::{Comparison, Design, LatencyChange, OperatorChange, assemble, common_operators};
+use super::centring::{self, Paired};
+use super::estimate::estimate;
+use super::max_t::{Adjusted, Hypothesis, Outcome};
+
+/// Shorter times are read as this, half of what the profiler's clock resolves: the overhead correction ends at zero,
+/// and a logarithm must not. Times above it are left as they are, so that a factor stays a factor.
+const SHORTEST_US: f64 = 0.5;
+
+/// No spread of logarithms is taken to be less: times are not known to more than a part in ten thousand.
+const SMALLEST_DEVIATION: f64 = 1e-4;
+
+/// Fewer pairs have no spread.
+const FEWEST_PAIRS: usize = 2;
+
+/// Which of a scenario's hypotheses: an operator by its index, or the latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Operator(usize),
+    Latency,
+}
+
+/// One scenario's two sides, cut to the pairs that both have.
+pub(super) struct Turns<'a> {
+    base: &'a Side,
+    head: &'a Side,
+    pairs: usize,
+    operators: Vec<Paired>,
+    latency: (Sample, Sample),
+    /// Logarithm of each pair's machine factor; `None` where too few operators tell.
+    factors: Option<Vec<f64>>,
+    /// What is added to the variance of each hypothesis.
+    prior_variance: f64,
+}
+
+impl<'a> Turns<'a> {
+    pub(super) fn of(base: &'a Side, head: &'a Side) -> Self {
+        let shortest = |side: &Side| side.operators.iter().map(|operator| operator.self_us.len()).min();
+        let latencies = base.latency_us.len().min(head.latency_us.len());
+        let pairs = shortest(base).into_iter().chain(shortest(head)).fold(latencies, usize::min);
+        let first = |sample: &Sample| Sample(sample.0.iter().take(pairs).copied().collect());
+        let cut = |operator: &SideOperator| SideOperator { self_us: first(&operator.self_us), ..operator.clone() };
+        let operator = |(base, head): (&SideOperator, &SideOperator)| {
+            let (base, head) = (cut(base), cut(head));
+            Paired { logs: logs(&base.self_us, &head.self_us), base, head }
+        };
+        let operators: Vec<Paired> = common_operators(base, head).into_iter().map(operator).collect();
+        let factors = centring::pair_factors(&operators, pairs);
+        let latency = (first(&base.latency_us), first(&head.latency_us));
+        let mut turns = Turns { base, head, pairs, operators, latency, factors, prior_variance: 0.0 };
+        turns.prior_variance = turns.typical_variance();
+        turns
+    }
+
+    /// Everything that can be tested.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let judged = if self.factors.is_some() { self.operators.len() } else { 0 };
+        let all = (0..judged).map(Place::Operator).chain([Place::Latency]);
+        all.take(if self.pairs < FEWEST_PAIRS { 0 } else { usize::MAX })
+    }
+
+    /// The operator at a place; `None` for the latency.
+    pub(super) fn operator(&self, place: Place) -> Option<&Paired> {
+        match place {
+            Place::Operator(index) => self.operators.get(index),
+            Place::Latency => None,
+        }
+    }
+
+    /// What is tested at a place: an operator's logarithms with the pair's machine factor taken off, or the latency's
+    /// as they are. `None` where there is nothing to take off or too few pairs.
+    pub(super) fn hypothesis(&self, place: Place) -> Option<Hypothesis> {
+        let values = match self.operator(place) {
+            None => logs(&self.latency.0, &self.latency.1),
+            Some(operator) => {
+                operator.logs.iter().zip(self.factors.as_ref()?).map(|(log, factor)| log - factor).collect()
+            }
+        };
+        (self.pairs >= FEWEST_PAIRS).then_some(Hypothesis { values, prior_variance: self.prior_variance })
+    }
+
+    /// The variance that is typical of the scenario's operators, as no flip changes it: a few pairs can agree by chance;
+    /// the neighbours say how much they ought to.
+    fn typical_variance(&self) -> f64 {
+        let timed = |place: &Place| self.operator(*place).is_some_and(centring::is_timed);
+        let moments = self.places().filter(timed).filter_map(|place| self.hypothesis(place));
+        let moments: Vec<f64> = moments.map(|hypothesis| hypothesis.second_moment()).collect();
+        median(&moments).unwrap_or(0.0).max(SMALLEST_DEVIATION * SMALLEST_DEVIATION)
+    }
+
+    /// The comparison, given what the test of everything together came to.
+    pub(super) fn compared(&self, outcome: &Outcome, adjusted: impl Fn(Place) -> Adjusted) -> Comparison {
+        let estimate = |place| self.hypothesis(place).map(|hypothesis| estimate(&hypothesis, adjusted(place), outcome));
+        let both: Vec<_> = self.operators.iter().map(|operator| (&operator.base, &operator.head)).collect();
+        let machine = MachineFactor::of(&both);
+        let change = |(index, operator): (usize, &Paired)| {
+            let estimate = estimate(Place::Operator(index));
+            let normalized_ratio = estimate.map(|estimate| estimate.ratio);
+            OperatorChange { estimate, normalized_ratio, ..machine.change(&operator.base, &operator.head) }
+        };
+        let pairs = u32::try_from(self.pairs).unwrap_or(u32::MAX);
+        let latency = LatencyChange {
+            base_us: self.latency.0.median(),
+            head_us: self.latency.1.median(),
+            estimate: estimate(Place::Latency),
+        };
+        let factor = self.factors.as_deref().and_then(median).map(f64::exp);
+        let operators = self.operators.iter().enumerate().map(change).collect();
+        assemble(Design::Paired { pairs }, self.base, self.head, factor, operators, latency)
+    }
+}
+
+/// ln(head/base), launch by launch; exchanging the sides changes nothing but the sign.
+fn logs(base: &Sample, head: &Sample) -> Vec<f64> {
+    let log = |us: &f64| us.max(SHORTEST_US).ln();
+    base.0.iter().zip(&head.0).map(|(base, head)| log(head) - log(base)).collect()
+}
