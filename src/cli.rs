@@ -295,6 +295,46 @@ pub struct StudyArgs {
 pub enum Study {
     /// Group shares of each model at batch 1 and 8, beside those of NonGEMM Bench (arXiv 2404.11788, Figure 5)
     Suite(SuiteStudyArgs),
+    /// How often unchanged code is called slower and a known slowdown found, by this gate and by simpler ones
+    Gate(GateStudyArgs),
+}
+
+/// What the study of the gate measures or reads, and where it writes.
+#[derive(Debug, Clone, Args)]
+pub struct GateStudyArgs {
+    /// The models and how each launch measures.
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+    /// Groups of launches a model; each makes three comparisons of the model with itself
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Study")]
+    pub groups: u32,
+    /// Groups of these that have launches with extra work too
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Study")]
+    pub treated: u32,
+    /// Pairs of launches in one comparison
+    #[arg(long, value_name = "K", default_value_t = 8, value_parser = clap::value_parser!(u32).range(7..), help_heading = "Study")]
+    pub pairs: u32,
+    /// Extra work in an operator, as parts of its time (`swin-t:Softmax=0.05,0.1,0.2`), or in all products
+    /// (`swin-t:GEMM`), which makes the plain model 30 % faster in them
+    #[arg(long, value_name = "MODEL:OPERATOR=PARTS", help_heading = "Study")]
+    pub inject: Vec<String>,
+    /// Threads to keep busy beside the launches
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Study")]
+    pub busy: u32,
+    /// What else runs on the machine, to be kept in the records
+    #[arg(long, value_name = "TEXT", help_heading = "Study")]
+    pub remark: Option<String>,
+    /// Folder for gate.md, gate.json, and launches.jsonl, which grows with each launch
+    #[arg(long, short, value_name = "DIR", default_value = "nongemm-study", help_heading = "Output")]
+    pub output: PathBuf,
+    /// Measure nothing: judge these records, all together
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "inject"]
+    )]
+    pub from: Vec<PathBuf>,
 }
 
 /// What the study of the suite measures or reads, and where it writes.

@@ -3,6 +3,8 @@
 //! A block is one launch of every arm, in an order of its own, so that whatever the machine does meanwhile falls on all
 //! arms alike. Never two launches at a time.
 
+use std::time::{Duration, Instant};
+
 use crate::measure::result::LaunchResult;
 use crate::measure::supervise::LaunchFailure;
 use crate::runtime::Library;
@@ -27,6 +29,8 @@ pub(super) struct Arm {
 pub(super) struct Measured {
     /// A result per block that was completed, in order.
     pub launches: Vec<LaunchResult>,
+    /// Wall time of each of them, process start to end.
+    pub wall: Vec<Duration>,
     /// Why there are no more.
     pub failure: Option<LaunchFailure>,
 }
@@ -46,7 +50,8 @@ pub(super) struct Blocks {
 impl Blocks {
     /// Nothing measured yet; `seed` decides the order within blocks, `detail` what launches say.
     pub fn of(arms: Vec<Arm>, seed: u64, detail: Detail) -> Blocks {
-        let measured = arms.iter().map(|_| Measured { launches: Vec::new(), failure: None }).collect();
+        let measured =
+            arms.iter().map(|_| Measured { launches: Vec::new(), wall: Vec::new(), failure: None }).collect();
         Blocks { arms, measured, random: fastrand::Rng::with_seed(seed), blocks: 0, detail }
     }
 
@@ -74,9 +79,13 @@ impl Blocks {
                 continue;
             }
             terminal.status.progress_message(&format!("{} {} (block {})", arm.planned.id, arm.label, self.blocks));
+            let started = Instant::now();
             // All arms of a block see the same inputs.
             match session.launch_with(&arm.planned, &arm.library, self.blocks.into(), self.detail) {
-                Ok(result) => measured.launches.push(result),
+                Ok(result) => {
+                    measured.launches.push(result);
+                    measured.wall.push(started.elapsed());
+                }
                 Err(LaunchFailure::Interrupted) => return Err(LaunchFailure::Interrupted.into()),
                 Err(failure) => measured.failure = Some(failure),
             }

@@ -19,6 +19,7 @@ pub mod run;
 mod status;
 pub mod strip;
 pub mod study;
+mod study_gate;
 mod suite;
 #[cfg(test)]
 mod testing;

@@ -9,7 +9,7 @@ use crate::report::{Report, ScenarioResult};
 use crate::zoo;
 
 use super::suite::Session;
-use super::{Exit, Terminal, outputs, plan, run};
+use super::{Exit, Terminal, outputs, plan, run, study_gate};
 
 /// The paper's batch sizes.
 const BATCH: [u32; 2] = [1, 8];
@@ -22,6 +22,7 @@ pub fn study(terminal: &mut Terminal, study: &cli::Study) -> anyhow::Result<Exit
     match study {
         cli::Study::Suite(arguments) if arguments.from.is_empty() => measure(terminal, arguments),
         cli::Study::Suite(arguments) => show_again(terminal, arguments),
+        cli::Study::Gate(arguments) => study_gate::gate(terminal, arguments),
     }
 }
 

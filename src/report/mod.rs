@@ -4,6 +4,7 @@ pub mod document;
 pub mod figures;
 #[cfg(test)]
 mod fixtures;
+pub mod gate_study;
 pub mod merge;
 pub mod render;
 pub mod standing;
