@@ -273,11 +273,7 @@ fn failed() -> ScenarioReport {
     let id = "swin-t@cpu-fp32-all-b1-i224-t1";
     ScenarioReport {
         id: ScenarioId(id.into()),
-        scenario: Scenario {
-            sequence: None,
-            image: Some(ImageSize { height: 224, width: 224 }),
-            ..scenario("swin-t")
-        },
+        scenario: Scenario { sequence: None, image: Some(ImageSize { height: 224, width: 224 }), ..scenario("swin-t") },
         result: ScenarioResult::Failed {
             reason: "launch 2 was killed by signal 9 (SIGKILL) after 14 of 50 iterations".into(),
             log: vec![

@@ -2,7 +2,7 @@
 
 use super::{Piece, Study};
 use crate::report::{
-    Group, Listed, LaunchWarning, Machine, OperatorKey, OperatorSummary, Outcome, REPORT_SCHEMA, Report, Sample,
+    Group, LaunchWarning, Listed, Machine, OperatorKey, OperatorSummary, Outcome, REPORT_SCHEMA, Report, Sample,
     ScenarioReport, ScenarioResult, Suite, Summary,
 };
 use crate::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
