@@ -98,7 +98,7 @@ fn pieces_that_do_not_belong_together_are_refused() {
     let foreign: [(&str, &str, Value); 3] = [
         ("/machine/fingerprint", "the machine class", "macos-aarch64-neon-cpu".into()),
         ("/tool", "measure all parts with one version", "0.0.1".into()),
-        ("/suite/scenarios/0", "different suites", "other@cpu-fp32-all-t1".into()),
+        ("/suite/scenarios/0/id", "different suites", "other@cpu-fp32-all-t1".into()),
     ];
     for (pointer, said, value) in foreign {
         edit(&first, "other.json", "foreign.json", |json| *json.pointer_mut(pointer).unwrap() = value.clone());

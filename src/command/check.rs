@@ -67,6 +67,7 @@ fn check_one(
     let ScenarioResult::Measured { summary } = &result else {
         return Ok(ScenarioReport {
             id: planned.id.clone(),
+            scenario: planned.scenario.clone(),
             result,
             comparison: None,
             verdicts: Vec::new(),
@@ -89,7 +90,8 @@ fn check_one(
         }
     }
     let Judgement { verdicts, findings } = judgement;
-    Ok(ScenarioReport { id: planned.id.clone(), result, comparison, verdicts, findings })
+    let (id, scenario) = (planned.id.clone(), planned.scenario.clone());
+    Ok(ScenarioReport { id, scenario, result, comparison, verdicts, findings })
 }
 
 fn judge(

@@ -40,5 +40,12 @@ pub(super) fn measure(session: &Session, planned: &Planned, terminal: &mut Termi
         session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
         findings = verdict::inspect(summary, &Policy::default());
     }
-    Ok(ScenarioReport { id: planned.id.clone(), result, comparison: None, verdicts: Vec::new(), findings })
+    Ok(ScenarioReport {
+        id: planned.id.clone(),
+        scenario: planned.scenario.clone(),
+        result,
+        comparison: None,
+        verdicts: Vec::new(),
+        findings,
+    })
 }

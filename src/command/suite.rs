@@ -12,7 +12,7 @@ use crate::measure::inputs::InputFiles;
 use crate::measure::job::{JOB_SCHEMA, LaunchJob, ModelSource, Plan};
 use crate::measure::result::{LaunchResult, NodeRecord};
 use crate::measure::supervise::{LaunchFailure, Launcher};
-use crate::report::{self, Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult};
+use crate::report::{self, Listed, Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult};
 use crate::runtime::Library;
 use crate::scenario::{ImageSize, ModelRef, Overrides, Partition, Planned, Provider, ScenarioId, divide, expand};
 use crate::summary::{OperatorKey, summarize};
@@ -131,7 +131,7 @@ impl Session {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             command: command.to_owned(),
             machine: self.machine.clone(),
-            suite: report::Suite { scenarios: self.suite.ids(), partition: self.suite.partition() },
+            suite: report::Suite { scenarios: self.suite.listed(), partition: self.suite.partition() },
             scenarios,
             outcome: Outcome::NothingMeasured,
         }
@@ -276,6 +276,12 @@ impl Suite {
     /// Their ids.
     pub fn ids(&self) -> Vec<ScenarioId> {
         self.whole.iter().map(|planned| planned.id.clone()).collect()
+    }
+
+    /// They as a report lists them.
+    fn listed(&self) -> Vec<Listed> {
+        let listed = |planned: &Planned| Listed { id: planned.id.clone(), scenario: planned.scenario.clone() };
+        self.whole.iter().map(listed).collect()
     }
 
     /// The part that is measured here; `None` for all.

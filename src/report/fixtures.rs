@@ -18,6 +18,19 @@ fn sample(value: f64, wobble: f64) -> Sample {
 
 struct Row(&'static str, Option<Group>, u32, f64, &'static str);
 
+fn scenario(name: &str) -> Scenario {
+    Scenario {
+        model: ModelRef::Zoo { name: name.into() },
+        provider: Provider::Cpu,
+        precision: Precision::Fp32,
+        optimization: Optimization::All,
+        batch: Some(1),
+        sequence: Some(128),
+        image: None,
+        threads: 1,
+    }
+}
+
 fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
     let total: f64 = rows.iter().map(|row| row.3).sum();
     let operators = rows
@@ -42,16 +55,7 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
         })
         .collect();
     Summary {
-        scenario: Scenario {
-            model: ModelRef::Zoo { name: name.into() },
-            provider: Provider::Cpu,
-            precision: Precision::Fp32,
-            optimization: Optimization::All,
-            batch: Some(1),
-            sequence: Some(128),
-            image: None,
-            threads: 1,
-        },
+        scenario: scenario(name),
         id: ScenarioId(id.into()),
         onnxruntime: "1.31.1".into(),
         model_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
@@ -103,9 +107,9 @@ fn structure(id: &str, operator: &str, message: &str) -> Finding {
 }
 
 fn measured(summary: Summary, comparison: Option<Comparison>, findings: Vec<Finding>) -> ScenarioReport {
-    let id = summary.id.clone();
     ScenarioReport {
-        id,
+        id: summary.id.clone(),
+        scenario: summary.scenario.clone(),
         result: ScenarioResult::Measured { summary: Box::new(summary) },
         comparison,
         verdicts: Vec::new(),
@@ -269,6 +273,7 @@ fn failed() -> ScenarioReport {
     let id = "swin-t@cpu-fp32-all-b1-i224-t1";
     ScenarioReport {
         id: ScenarioId(id.into()),
+        scenario: Scenario { sequence: None, image: Some(ImageSize { height: 224, width: 224 }), ..scenario("swin-t") },
         result: ScenarioResult::Failed {
             reason: "launch 2 was killed by signal 9 (SIGKILL) after 14 of 50 iterations".into(),
             log: vec![
@@ -323,7 +328,8 @@ fn machine() -> Machine {
 
 /// `scenarios` in place of the report's own, which are then the whole suite.
 fn over(scenarios: Vec<ScenarioReport>, report: Report) -> Report {
-    let suite = Suite { scenarios: scenarios.iter().map(|one| one.id.clone()).collect(), partition: None };
+    let listed = |one: &ScenarioReport| Listed { id: one.id.clone(), scenario: one.scenario.clone() };
+    let suite = Suite { scenarios: scenarios.iter().map(listed).collect(), partition: None };
     Report { suite, scenarios, ..report }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Machine, Partition, REPORT_SCHEMA, Report, ScenarioId, ScenarioReport, ScenarioResult, Suite};
+use super::{Listed, Machine, Partition, REPORT_SCHEMA, Report, ScenarioId, ScenarioReport, ScenarioResult, Suite};
 use crate::verdict::{Outcome, outcome};
 
 /// Why reports cannot be joined.
@@ -100,12 +100,12 @@ pub fn merge(pieces: Vec<(PathBuf, Report)>) -> Result<Merged, MergeError> {
     let mut found = collect(pieces)?;
     let mut scenarios = Vec::new();
     let mut missing = Vec::new();
-    for id in &suite {
-        match found.remove(id) {
+    for listed in &suite {
+        match found.remove(&listed.id) {
             Some((_, scenario)) => scenarios.push(scenario),
             None => {
-                missing.push(id.clone());
-                scenarios.push(absent(id, &missing_parts));
+                missing.push(listed.id.clone());
+                scenarios.push(absent(listed, &missing_parts));
             }
         }
     }
@@ -165,13 +165,19 @@ fn suite_difference(a: &Suite, b: &Suite) -> Option<String> {
     if parts(a) != parts(b) {
         return Some(format!("one is in {} parts, the other in {}", parts(a), parts(b)));
     }
-    let (of_a, of_b): (BTreeSet<_>, BTreeSet<_>) = (a.scenarios.iter().collect(), b.scenarios.iter().collect());
-    let only = of_a.symmetric_difference(&of_b).next();
+    // By id: the path of a model's file may differ from machine to machine.
+    let (of_a, of_b) = (ids(a), ids(b));
+    let (set_a, set_b): (BTreeSet<_>, BTreeSet<_>) = (of_a.iter().collect(), of_b.iter().collect());
+    let only = set_a.symmetric_difference(&set_b).next();
     match only {
         Some(id) => Some(format!("only one of them has {id}")),
-        None if a.scenarios != b.scenarios => Some("the order of their scenarios differs".to_owned()),
+        None if of_a != of_b => Some("the order of their scenarios differs".to_owned()),
         None => None,
     }
+}
+
+fn ids(suite: &Suite) -> Vec<&ScenarioId> {
+    suite.scenarios.iter().map(|listed| &listed.id).collect()
 }
 
 /// Parts that no piece is of.
@@ -197,7 +203,7 @@ fn missing_parts(pieces: &[(PathBuf, Report)]) -> Result<Vec<Partition>, MergeEr
 fn collect(pieces: Vec<(PathBuf, Report)>) -> Result<BTreeMap<ScenarioId, (PathBuf, ScenarioReport)>, MergeError> {
     let mut found: BTreeMap<ScenarioId, (PathBuf, ScenarioReport)> = BTreeMap::new();
     for (file, piece) in pieces {
-        let listed: BTreeSet<&ScenarioId> = piece.suite.scenarios.iter().collect();
+        let listed: BTreeSet<&ScenarioId> = ids(&piece.suite).into_iter().collect();
         for scenario in piece.scenarios {
             if !listed.contains(&scenario.id) {
                 return Err(MergeError::Stray { file, id: scenario.id });
@@ -220,7 +226,7 @@ fn machine(pieces: &[(PathBuf, Report)]) -> Machine {
 }
 
 /// A scenario that no piece measured.
-fn absent(id: &ScenarioId, missing_parts: &[Partition]) -> ScenarioReport {
+fn absent(listed: &Listed, missing_parts: &[Partition]) -> ScenarioReport {
     let parts: Vec<String> = missing_parts.iter().map(Partition::to_string).collect();
     let reason = match parts.as_slice() {
         [] => "it is in none of the merged reports".to_owned(),
@@ -228,7 +234,8 @@ fn absent(id: &ScenarioId, missing_parts: &[Partition]) -> ScenarioReport {
         parts => format!("it is in none of the merged reports; parts {} are missing", parts.join(", ")),
     };
     ScenarioReport {
-        id: id.clone(),
+        id: listed.id.clone(),
+        scenario: listed.scenario.clone(),
         result: ScenarioResult::Failed { reason, log: Vec::new() },
         comparison: None,
         verdicts: Vec::new(),

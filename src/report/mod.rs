@@ -71,9 +71,18 @@ impl Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suite {
     /// Every scenario, those that other parts measure included.
-    pub scenarios: Vec<ScenarioId>,
+    pub scenarios: Vec<Listed>,
     /// Which part of them this run measures; `None` for all.
     pub partition: Option<Partition>,
+}
+
+/// A scenario of a suite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// What people and other files call it.
+    pub id: ScenarioId,
+    /// What it is.
+    pub scenario: Scenario,
 }
 
 /// The machine and libraries a report was made with.
@@ -94,6 +103,8 @@ pub struct Machine {
 pub struct ScenarioReport {
     /// Which.
     pub id: ScenarioId,
+    /// What that is, measured or not.
+    pub scenario: Scenario,
     /// Measured or not.
     pub result: ScenarioResult,
     /// Against the baseline, where there is one.

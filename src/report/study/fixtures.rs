@@ -2,7 +2,7 @@
 
 use super::{Piece, Study};
 use crate::report::{
-    Group, LaunchWarning, Machine, OperatorKey, OperatorSummary, Outcome, REPORT_SCHEMA, Report, Sample,
+    Group, LaunchWarning, Listed, Machine, OperatorKey, OperatorSummary, Outcome, REPORT_SCHEMA, Report, Sample,
     ScenarioReport, ScenarioResult, Suite, Summary,
 };
 use crate::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
@@ -116,10 +116,14 @@ pub fn report(models: &[&str]) -> Report {
             cores: 2,
             onnxruntime: "1.31.1".into(),
         },
-        suite: Suite { scenarios: scenarios.iter().map(|report| report.id.clone()).collect(), partition: None },
+        suite: Suite { scenarios: scenarios.iter().map(listed).collect(), partition: None },
         scenarios,
         outcome: Outcome::Incomplete,
     }
+}
+
+fn listed(one: &ScenarioReport) -> Listed {
+    Listed { id: one.id.clone(), scenario: one.scenario.clone() }
 }
 
 /// The study of one report.
@@ -130,9 +134,10 @@ pub fn study(report: &Report) -> Study {
 /// The same measurements as if they had been taken on CUDA.
 pub fn on_cuda(report: &mut Report) {
     for one in &mut report.scenarios {
-        one.id.0 = one.id.0.replace("@cpu-", "@cuda-");
+        one.scenario.provider = Provider::Cuda;
+        one.id = one.scenario.id();
         if let ScenarioResult::Measured { summary } = &mut one.result {
-            summary.scenario.provider = Provider::Cuda;
+            summary.scenario = one.scenario.clone();
             summary.id = one.id.clone();
         }
     }
@@ -140,14 +145,14 @@ pub fn on_cuda(report: &mut Report) {
 
 fn scenario(place: usize, model: &str, batch: u32) -> ScenarioReport {
     let summary = summary(place, model, batch);
-    let id = summary.id.clone();
+    let (id, scenario) = (summary.id.clone(), summary.scenario.clone());
     let result = if model == "mixtral-8x7b" && batch == 8 {
         let reason = "needs 31.4 GiB of memory, and 21.9 GiB are free: measure a smaller batch or a shorter sequence";
         ScenarioResult::Failed { reason: reason.into(), log: Vec::new() }
     } else {
         ScenarioResult::Measured { summary: Box::new(summary) }
     };
-    ScenarioReport { id, result, comparison: None, verdicts: Vec::new(), findings: Vec::new() }
+    ScenarioReport { id, scenario, result, comparison: None, verdicts: Vec::new(), findings: Vec::new() }
 }
 
 fn summary(place: usize, model: &str, batch: u32) -> Summary {

@@ -6,7 +6,6 @@
 mod build;
 #[cfg(test)]
 pub mod fixtures;
-mod identity;
 mod method;
 mod models;
 mod totals;
@@ -73,7 +72,7 @@ pub struct Row {
     pub result: RowResult,
 }
 
-/// The dimensions of a scenario, as its id tells them.
+/// The dimensions of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// Short name of the model.
@@ -252,14 +251,6 @@ pub enum StudyError {
         first: String,
         /// Another one.
         second: String,
-    },
-    /// A scenario that failed is only known by its id, and this is none.
-    #[error("{file}: `{id}` is no id of a scenario; measure it again with this version")]
-    Id {
-        /// The file.
-        file: String,
-        /// What stands there.
-        id: ScenarioId,
     },
     /// There is nothing to show.
     #[error("{files}: no scenario in it; `cargo nongemm run --save FILE` writes a report with some")]
