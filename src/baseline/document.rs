@@ -2,6 +2,7 @@
 
 use crate::scenario::{Provider, ScenarioId};
 use crate::summary::{Field, OperatorKey, Sample, Side, SideOperator, Summary};
+use crate::taxonomy::{self, Group};
 
 use super::Fingerprint;
 use super::number::rounded;
@@ -107,8 +108,12 @@ impl Document {
     pub fn side(&self) -> Side {
         let operator = |operator: &OperatorBaseline| SideOperator {
             key: operator.key.clone(),
+            group: group_of(&operator.key),
             provider: operator.provider.clone(),
             executions: operator.executions,
+            inserted: None,
+            shapes: Vec::new(),
+            unsteady: false,
             self_us: operator.self_us.clone(),
             share: operator.share,
         };
@@ -136,6 +141,12 @@ impl OperatorBaseline {
             format!("{}@{}", self.key, self.provider)
         }
     }
+}
+
+/// The group of an operator: a file holds keys alone.
+fn group_of(key: &OperatorKey) -> Option<Group> {
+    let (domain, name) = key.0.rsplit_once(':')?;
+    taxonomy::get(domain, name).map(|operator| operator.group)
 }
 
 fn rounded_sample(sample: &Sample) -> Sample {

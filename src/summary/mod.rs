@@ -10,7 +10,8 @@ mod summarize;
 pub(crate) mod testing;
 
 pub use groups::GroupSummary;
-pub use side::{Field, Side, SideOperator};
+pub use crate::taxonomy::Group;
+pub use side::{Field, Side, SideOperator, SideShape};
 pub use statistics::median;
 pub use summarize::{SummaryError, summarize};
 
@@ -20,7 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::result::LaunchWarning;
 use crate::scenario::{Scenario, ScenarioId};
-use crate::taxonomy::Group;
 
 /// One figure observed once per launch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,6 +123,9 @@ pub struct ShapeClass {
     pub executions: u32,
     /// Median over launches of the self time per run, in microseconds.
     pub self_us: f64,
+    /// True where launches did not run it equally often, as where a shape depends on the data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub varies: bool,
 }
 
 /// Canonical `domain:OpType`, such as `ai.onnx:MatMul` or `com.microsoft:FusedMatMul`.

@@ -168,6 +168,7 @@ impl Tally {
             inputs: inputs.clone(),
             executions: median_count(executions),
             self_us: median(self_us).unwrap_or(0.0),
+            varies: disagrees(executions),
         };
         let mut classes: Vec<ShapeClass> = self.shapes.iter().map(class).collect();
         classes.sort_by(|a, b| b.self_us.total_cmp(&a.self_us).then_with(|| a.inputs.cmp(&b.inputs)));
@@ -194,7 +195,6 @@ fn operators(
     let mut unsteady = Vec::new();
     for ((key, provider), tally) in tallies {
         let shapes = tally.shape_classes();
-        let disagrees = |counts: &[u32]| counts.windows(2).any(|pair| pair[0] != pair[1]);
         if disagrees(&tally.all.executions) || disagrees(&tally.all.nodes) {
             let executions = tally.all.executions.clone();
             unsteady.push(UnsteadyOperator { key: key.clone(), provider: provider.clone(), executions });
@@ -215,6 +215,11 @@ fn operators(
     // The map is sorted by key and the sort is stable, so equal times keep a fixed order.
     summaries.sort_by(|a, b| b.self_us.median().total_cmp(&a.self_us.median()));
     (summaries, unsteady)
+}
+
+/// True where launches do not count the same.
+fn disagrees(counts: &[u32]) -> bool {
+    counts.windows(2).any(|pair| pair[0] != pair[1])
 }
 
 /// The middle count; the upper one of an even number, so that it is a count that occurred.
