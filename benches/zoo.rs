@@ -262,6 +262,7 @@ impl Bench {
             weights,
             plan: plan.clone(),
             trace: false,
+            optimized_model: None,
             scratch_dir: scratch.path().to_owned(),
         };
         let job = serde_json::to_string(&job).unwrap();
