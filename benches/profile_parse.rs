@@ -79,6 +79,7 @@ fn profile(folder: &Path) -> (PathBuf, usize) {
         level: GraphLevel::Disable,
         threads: 1,
         prepacking: Prepacking::Distinct,
+        optimized: None,
     };
     let mut session = BoundSession::new(&engine, &spec, &[graphs::feed("x", &[1, 1])]).unwrap();
     let path = folder.join("many.json");

@@ -263,6 +263,7 @@ impl Bench {
             plan: plan.clone(),
             trace: false,
             runs: false,
+            optimized_model: None,
             scratch_dir: scratch.path().to_owned(),
         };
         let job = serde_json::to_string(&job).unwrap();

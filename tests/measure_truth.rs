@@ -66,6 +66,7 @@ fn launch(source: ModelSource, scenario: Scenario, plan: Plan) -> LaunchResult {
         scratch_dir: scratch.path().to_owned(),
         trace: false,
         runs: false,
+        optimized_model: None,
     };
     launch::run(&job).unwrap()
 }
@@ -84,6 +85,7 @@ fn session(model: &[u8], feed: &FeedTensor) -> BoundSession {
         level: GraphLevel::Disable,
         threads: 1,
         prepacking: Prepacking::Distinct,
+        optimized: None,
     };
     BoundSession::new(&Engine::load(&library()).unwrap(), &spec, std::slice::from_ref(feed)).unwrap()
 }
@@ -339,6 +341,7 @@ fn an_operator_that_nobody_has_is_named_with_its_node() {
         scratch_dir: scratch.path().to_owned(),
         trace: false,
         runs: false,
+        optimized_model: None,
     };
     let message = launch::run(&job).unwrap_err().to_string();
     for part in ["Frobnicate", "my.domain", "the \"odd\" one"] {

@@ -465,6 +465,7 @@ fn measured(path: &Path) -> LaunchResult {
         plan: Plan { warmup_runs: 2, min_iterations: 8, max_iterations: 8, time_budget_s: 60.0, seed: 1 },
         trace: false,
         runs: false,
+        optimized_model: None,
         scratch_dir: scratch.path().to_owned(),
     };
     launch::run(&job).unwrap()

@@ -1,5 +1,7 @@
 //! Measures scenarios one after the other: the part that `run`, `check` and `export --profile` share.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use serde_json::to_string;
 
@@ -150,12 +152,20 @@ impl Session {
         seed: u64,
         detail: Detail,
     ) -> Result<LaunchResult, LaunchFailure> {
-        let scratch = tempfile::tempdir_in(self.scratch.path()).map_err(|source| LaunchFailure::Io {
-            action: "create a folder in",
-            path: self.scratch.path().to_owned(),
-            source,
-        })?;
-        let job = LaunchJob {
+        let job = self.job(planned, library, seed);
+        self.start(LaunchJob { trace: detail == Detail::Trace, runs: detail == Detail::Runs, ..job })
+    }
+
+    /// A launch of as few runs as there can be, that leaves the graph as ONNX Runtime optimized it at `optimized`: a fresh
+    /// path in a private folder.
+    pub fn launch_for_graph(&self, planned: &Planned, optimized: &Path) -> Result<LaunchResult, LaunchFailure> {
+        let job = self.job(planned, &self.library, 1);
+        let plan = Plan { warmup_runs: 1, min_iterations: 1, max_iterations: 1, ..job.plan };
+        self.start(LaunchJob { plan, optimized_model: Some(optimized.to_owned()), ..job })
+    }
+
+    fn job(&self, planned: &Planned, library: &Library, seed: u64) -> LaunchJob {
+        LaunchJob {
             schema: JOB_SCHEMA,
             library: library.path.clone(),
             scenario: planned.scenario.clone(),
@@ -170,12 +180,28 @@ impl Session {
                 time_budget_s: self.measure.time_budget_s,
                 seed,
             },
-            trace: detail == Detail::Trace,
-            runs: detail == Detail::Runs,
-            scratch_dir: scratch.path().to_owned(),
-        };
+            trace: false,
+            runs: false,
+            optimized_model: None,
+            scratch_dir: PathBuf::new(),
+        }
+    }
+
+    fn start(&self, job: LaunchJob) -> Result<LaunchResult, LaunchFailure> {
+        let scratch = tempfile::tempdir_in(self.scratch.path()).map_err(|source| LaunchFailure::Io {
+            action: "create a folder in",
+            path: self.scratch.path().to_owned(),
+            source,
+        })?;
+        let job = LaunchJob { scratch_dir: scratch.path().to_owned(), ..job };
         let job = to_string(&job).map_err(|error| LaunchFailure::Unreadable { reason: error.to_string() })?;
         self.launcher.launch(&job, scratch.path())
+    }
+
+    /// A folder for files of this session, gone with it at the latest.
+    pub fn folder(&self) -> anyhow::Result<tempfile::TempDir> {
+        let parent = self.scratch.path();
+        tempfile::tempdir_in(parent).with_context(|| format!("no folder can be made in {}", parent.display()))
     }
 
     /// Launches that a run over all scenarios makes.

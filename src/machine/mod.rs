@@ -4,12 +4,15 @@
 //! Nothing here imports another module of the program.
 
 mod cpu;
+#[cfg(unix)]
+mod disk;
 mod harm;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(any(target_os = "macos", test))]
 mod macos;
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -136,6 +139,18 @@ pub fn available_memory_bytes() -> Option<u64> {
     return linux::System::this().available_memory_bytes();
     #[cfg(not(target_os = "linux"))]
     None
+}
+
+/// What an unprivileged process can still write to the disk that holds this folder, in bytes; `None` where the system does
+/// not tell.
+pub fn available_disk_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return disk::available_bytes(folder);
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
 }
 
 /// Size of the last-level cache in bytes, as one core sees it; `None` where the system does not tell.

@@ -64,6 +64,7 @@ fn chain_cost(engine: &Engine, threads: u32, scratch: &Path, operator: &str, inp
         level: GraphLevel::Disable,
         threads,
         prepacking: Prepacking::Distinct,
+        optimized: None,
     };
     let session = BoundSession::new(engine, &spec, &[feed()]).map_err(LaunchError::Calibration)?;
     let encoding = NameEncoding::of_version(engine.version());

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::inputs::InputFiles;
 use crate::runtime::session::FeedTensor;
+pub use crate::runtime::session::OPTIMIZED_WEIGHTS;
 use crate::scenario::{Scenario, Weights};
 
 /// Version of [`LaunchJob`] as it crosses the process boundary.
@@ -40,6 +41,10 @@ pub struct LaunchJob {
     /// Whether each run's time by operator is wanted too.
     #[serde(default)]
     pub runs: bool,
+    /// Where ONNX Runtime is to write the graph as it optimized it, with the weights in [`OPTIMIZED_WEIGHTS`] beside it: a
+    /// fresh path in a private folder, since whatever is there is deleted first.
+    #[serde(default)]
+    pub optimized_model: Option<PathBuf>,
     /// A private folder for profiles; emptied by its owner.
     pub scratch_dir: PathBuf,
 }

@@ -52,7 +52,7 @@ pub fn run(job: &LaunchJob) -> Result<LaunchResult, LaunchError> {
     Ok(result)
 }
 
-fn spec<'a>(job: &LaunchJob, prepared: &'a Prepared) -> SessionSpec<'a> {
+fn spec<'a>(job: &'a LaunchJob, prepared: &'a Prepared) -> SessionSpec<'a> {
     SessionSpec {
         model: prepared.model(),
         external: prepared.external.clone(),
@@ -72,6 +72,7 @@ fn spec<'a>(job: &LaunchJob, prepared: &'a Prepared) -> SessionSpec<'a> {
             (false, false) => Prepacking::Distinct,
             (false, true) => Prepacking::Repeated,
         },
+        optimized: job.optimized_model.as_deref(),
     }
 }
 

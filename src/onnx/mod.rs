@@ -16,6 +16,7 @@ pub mod looks;
 pub mod offload;
 #[allow(missing_docs, clippy::all)]
 pub mod proto;
+pub mod repeat;
 pub mod tensor;
 pub mod visit;
 pub mod weightless;

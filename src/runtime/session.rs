@@ -113,7 +113,15 @@ pub struct SessionSpec<'a> {
     pub threads: u32,
     /// Whether weights are packed.
     pub prepacking: Prepacking,
+    /// Where to write the graph as it is after optimization; `None` for nowhere.
+    pub optimized: Option<&'a Path>,
 }
+
+/// The file of external data beside an optimized graph that was written.
+pub const OPTIMIZED_WEIGHTS: &str = "weights.bin";
+
+/// Initializers below this stay in the optimized graph itself, in bytes.
+const OPTIMIZED_INLINE_BYTES: &str = "1024";
 
 /// The bytes or strings of one tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -240,6 +248,13 @@ fn configured(engine: &Engine, spec: &SessionSpec<'_>) -> ort::Result<SessionBui
     if !spec.external.is_empty() {
         // Without this entry every initializer is copied out of the buffer.
         builder = forget(builder.with_config_entry("session.use_external_initializer_file_buffers_directly", "1"))?;
+    }
+    if let Some(path) = spec.optimized {
+        builder = forget(builder.with_optimized_model_path(path))?;
+        let key = "session.optimized_model_external_initializers_file_name";
+        builder = forget(builder.with_config_entry(key, OPTIMIZED_WEIGHTS))?;
+        let key = "session.optimized_model_external_initializers_min_size_in_bytes";
+        builder = forget(builder.with_config_entry(key, OPTIMIZED_INLINE_BYTES))?;
     }
     for file in &spec.external {
         builder = forget(builder.with_external_initializer_file_in_memory(&file.location, file.bytes.clone()))?;

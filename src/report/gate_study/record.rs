@@ -136,6 +136,10 @@ pub fn side(launches: &[&GateLaunch]) -> Side {
         let shares: Vec<f64> = launches.iter().zip(&self_us).map(|(launch, us)| us / total(launch)).collect();
         SideOperator {
             key: named.key.clone(),
+            group: named.group,
+            inserted: None,
+            shapes: Vec::new(),
+            unsteady: false,
             provider: named.provider.clone(),
             executions: named.executions,
             share: Sample(shares).median(),

@@ -1,0 +1,328 @@
+//! The positive control: a slowdown of known size in one operator, as real work in the graph.
+//!
+//! The unit of comparison is the operator of the *optimized* graph, so that is where the work goes in. One launch leaves
+//! the graph as ONNX Runtime optimized it, and one more measures what each of its nodes takes. A treated graph has copies of
+//! some nodes: same operator, inputs and attributes, outputs that nobody reads. Plain and treated graphs are run without
+//! further optimization, which would remove the copies; they share one file of weights.
+//!
+//! ```text
+//! let control = control::prepare(&session, terminal, planned, &[Wish::operator("*:Softmax", 0.10)])?;
+//! let arms = [arm("plain", &control.plain), arm("Softmax +10 %", &control.treated[0].planned)];   // Blocks::of(arms, seed)
+//! ```
+//!
+//! [`Wish::operator`] makes a treated graph of each operator that its glob means, [`Wish::group`] one in which every operator
+//! of the group has grown alike. A GEMM made 30 % faster is the step from the treated graph of
+//! `Wish::group(Group::Gemm, 0.43)` to the plain one. [`Treated`] says what was reached.
+
+mod choose;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use globset::Glob;
+
+use crate::estimate::Rates;
+use crate::machine;
+use crate::measure::result::{LaunchResult, NodeRecord};
+use crate::onnx::proto::{ModelProto, NodeProto};
+use crate::onnx::{external, file, repeat};
+use crate::scenario::{ModelRef, Optimization, Planned, Precision, Provider};
+use crate::summary::OperatorKey;
+use crate::taxonomy::Group;
+
+use super::Terminal;
+use super::costs;
+use super::suite::{self, Detail, Session};
+
+/// The most weights that are written for a control.
+const MAX_WEIGHTS_BYTES: u64 = 4 << 30;
+
+/// Disk that is left alone, and room for graphs.
+const SPARE_BYTES: u64 = 256 << 20;
+
+/// What is to become slower, and by how much of its own time.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wish {
+    target: Target,
+    fraction: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Target {
+    /// A glob over keys (`com.microsoft:*`) or operator types (`Softmax`).
+    Operators(String),
+    Group(Group),
+}
+
+impl Wish {
+    /// Each operator that the glob over keys or operator types means, in a treated graph of its own, by this fraction.
+    pub fn operator(glob: impl Into<String>, fraction: f64) -> Wish {
+        Wish { target: Target::Operators(glob.into()), fraction }
+    }
+
+    /// All operators of a group, in one treated graph.
+    pub fn group(group: Group, fraction: f64) -> Wish {
+        Wish { target: Target::Group(group), fraction }
+    }
+}
+
+/// A graph with extra work in it.
+#[derive(Debug, Clone)]
+pub(super) struct Treated {
+    /// What was repeated: one operator, or those of a group.
+    pub operators: Vec<OperatorKey>,
+    /// The extra work wished for / the operators' time.
+    pub wished: f64,
+    /// The extra work / the operators' time, from the times of the nodes that were copied.
+    pub reached: f64,
+    /// The operators' time / that of all nodes, in the plain graph.
+    pub share: f64,
+    /// Copies.
+    pub nodes: u32,
+    /// The graph, to be launched.
+    pub planned: Planned,
+}
+
+/// A scenario's graph without and with extra work. The files are gone with this value.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// The optimized graph as it was.
+    pub plain: Planned,
+    /// The same with copies, in the order of the wishes.
+    pub treated: Vec<Treated>,
+    /// What the plain graph's nodes took in the launch that the sizes were chosen by.
+    pub measured: LaunchResult,
+    _folder: tempfile::TempDir,
+}
+
+/// Makes the graphs. Takes two launches, one of them measured.
+///
+/// # Errors
+/// Scenarios that cannot have a control, each with the reason: other providers than the CPU, weights beyond what is written
+/// for it or what the disk has, a wish that means no operator or one that cannot be repeated, a graph that does not run as
+/// the original does. Also failed launches and interrupts.
+pub(super) fn prepare(
+    session: &Session,
+    terminal: &mut Terminal,
+    planned: &Planned,
+    wishes: &[Wish],
+) -> anyhow::Result<Control> {
+    let folder = session.folder()?;
+    refuse(planned, folder.path())?;
+    let optimized = folder.path().join("optimized.onnx");
+    terminal.status.progress_message(&format!("{} (its optimized graph)", planned.id));
+    let original = session.launch_for_graph(planned, &optimized)?;
+    let mut model = file::read(&optimized)?;
+    external::check(&model, &optimized)?;
+    repeat::name_nodes(&mut model);
+    let plain = write(&model, planned, folder.path(), "plain")?;
+    terminal.status.progress_message(&format!("{} (its nodes, to choose from)", planned.id));
+    let measured = session.launch(&plain, 1, Detail::Usual)?;
+    same_structure(planned, &original, &measured)?;
+    let candidates = Candidates::of(&model, &measured);
+    let mut treated = Vec::new();
+    for wish in wishes {
+        for choice in candidates.choose(wish).with_context(|| format!("{}: no control", planned.id))? {
+            let mut model = model.clone();
+            repeat::repeat_nodes(&mut model, &choice.repeats)?;
+            let name = format!("treated-{}", treated.len() + 1);
+            let planned = write(&model, planned, folder.path(), &name)?;
+            let Choice { operators, reached, share, repeats } = choice;
+            let nodes = repeats.iter().map(|(_, copies)| copies).sum();
+            treated.push(Treated { operators, wished: wish.fraction, reached, share, nodes, planned });
+        }
+    }
+    Ok(Control { plain, treated, measured, _folder: folder })
+}
+
+/// Refuses what could not be written.
+fn refuse(planned: &Planned, folder: &Path) -> anyhow::Result<()> {
+    let id = &planned.id;
+    if planned.scenario.provider != Provider::Cpu {
+        bail!(
+            "{id}: a control needs the CPU: graphs that are split over devices cannot be given to ONNX Runtime again"
+        );
+    }
+    // What cannot be estimated is for the launch to refuse.
+    let Some(estimate) = costs::estimate(planned, &Rates::fixed(planned.scenario.threads)) else { return Ok(()) };
+    let needed = estimate.weights_bytes;
+    if needed > MAX_WEIGHTS_BYTES {
+        bail!(
+            "{id}: a control needs its {} of weights in a file, and at most {} are written; choose a smaller scenario",
+            gibibytes(needed),
+            gibibytes(MAX_WEIGHTS_BYTES)
+        );
+    }
+    match machine::available_disk_bytes(folder) {
+        Some(available) if needed + SPARE_BYTES > available => bail!(
+            "{id}: a control needs {} in {}, which has {} left; set TMPDIR to a larger disk, or choose a smaller scenario",
+            gibibytes(needed + SPARE_BYTES),
+            folder.display(),
+            gibibytes(available)
+        ),
+        _ => Ok(()),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// Writes a graph beside the weights, and plans to run it as it is.
+fn write(model: &ModelProto, original: &Planned, folder: &Path, name: &str) -> anyhow::Result<Planned> {
+    let path = folder.join(name).with_extension("onnx");
+    file::write(model, &path)?;
+    let mut planned = original.clone();
+    planned.scenario.model = ModelRef::File { name: original.scenario.model.name().to_owned(), path };
+    planned.scenario.optimization = Optimization::Disable;
+    // The graph has been converted already.
+    planned.scenario.precision = Precision::Fp32;
+    planned.weights = None;
+    planned.budgets = Vec::new();
+    Ok(planned)
+}
+
+/// Requires that the graph runs as the one that it was made from: the same operators, as often.
+fn same_structure(planned: &Planned, original: &LaunchResult, plain: &LaunchResult) -> anyhow::Result<()> {
+    let (before, after) = (executions(original), executions(plain));
+    let operators = before.keys().chain(after.keys());
+    let differing = operators.copied().find(|operator| before.get(operator) != after.get(operator));
+    match differing {
+        None => Ok(()),
+        Some(operator) => {
+            let count = |counts: &BTreeMap<&str, u32>| counts.get(operator).copied().unwrap_or(0);
+            bail!(
+                "{}: no control: run again as it was optimized, the graph executes {operator} {} times instead of {}",
+                planned.id,
+                count(&after),
+                count(&before)
+            )
+        }
+    }
+}
+
+fn executions(launch: &LaunchResult) -> BTreeMap<&str, u32> {
+    let mut counts = BTreeMap::new();
+    for node in &launch.nodes {
+        *counts.entry(node.op_type.as_str()).or_insert(0) += node.executions;
+    }
+    counts
+}
+
+/// What can be repeated, operator by operator.
+struct Candidates<'a> {
+    operators: Vec<Candidate<'a>>,
+    total_us: f64,
+}
+
+struct Candidate<'a> {
+    key: OperatorKey,
+    op_type: &'a str,
+    group: Option<Group>,
+    total_us: f64,
+    /// Nodes that can be repeated.
+    nodes: Vec<&'a NodeRecord>,
+    /// Why a node cannot.
+    why_not: Option<String>,
+}
+
+struct Choice {
+    operators: Vec<OperatorKey>,
+    reached: f64,
+    share: f64,
+    repeats: Vec<(String, u32)>,
+}
+
+impl<'a> Candidates<'a> {
+    fn of(model: &ModelProto, measured: &'a LaunchResult) -> Candidates<'a> {
+        let graph = model.graph.iter().flat_map(|graph| &graph.node);
+        let by_name: BTreeMap<&str, &NodeProto> = graph.map(|node| (node.name(), node)).collect();
+        let mut operators: BTreeMap<OperatorKey, Candidate<'a>> = BTreeMap::new();
+        for record in &measured.nodes {
+            let (key, group, _) = suite::resolve(record);
+            let candidate = operators.entry(key.clone()).or_insert_with(|| Candidate {
+                key,
+                op_type: &record.op_type,
+                group,
+                total_us: 0.0,
+                nodes: Vec::new(),
+                why_not: None,
+            });
+            candidate.total_us += record.self_us;
+            match why_not(by_name.get(record.name.as_str()).copied(), record) {
+                None => candidate.nodes.push(record),
+                Some(why) => candidate.why_not = Some(format!("{}: {why}", record.name)),
+            }
+        }
+        let total_us = measured.nodes.iter().map(|node| node.self_us).sum();
+        Candidates { operators: operators.into_values().collect(), total_us }
+    }
+
+    /// A choice for each treated graph that the wish asks for.
+    fn choose(&self, wish: &Wish) -> anyhow::Result<Vec<Choice>> {
+        match &wish.target {
+            Target::Operators(glob) => {
+                let matcher = Glob::new(glob).with_context(|| format!("`{glob}` is not a glob"))?.compile_matcher();
+                let meant: Vec<&Candidate<'_>> = self
+                    .operators
+                    .iter()
+                    .filter(|one| matcher.is_match(&one.key.0) || matcher.is_match(one.op_type))
+                    .collect();
+                if meant.is_empty() {
+                    bail!("no operator of the optimized graph matches `{glob}`; it runs {}", self.list());
+                }
+                meant.into_iter().map(|one| self.of_operators(&[one], wish.fraction)).collect()
+            }
+            Target::Group(group) => {
+                let meant: Vec<&Candidate<'_>> =
+                    self.operators.iter().filter(|one| one.group == Some(*group) && !one.nodes.is_empty()).collect();
+                if meant.is_empty() {
+                    bail!("no operator of the optimized graph in that group can be repeated; it runs {}", self.list());
+                }
+                Ok(vec![self.of_operators(&meant, wish.fraction)?])
+            }
+        }
+    }
+
+    fn of_operators(&self, meant: &[&Candidate<'_>], fraction: f64) -> anyhow::Result<Choice> {
+        let (mut repeats, mut extra_us, mut own_us) = (Vec::new(), 0.0, 0.0);
+        for candidate in meant {
+            let times: Vec<f64> = candidate.nodes.iter().map(|node| node.self_us).collect();
+            let copies = choose::choose(&times, candidate.total_us * fraction);
+            if copies.iter().all(|copies| *copies == 0) {
+                let why = candidate.why_not.as_deref().unwrap_or("its nodes take no time that could be measured");
+                bail!("{} cannot be repeated: {why}", candidate.key);
+            }
+            own_us += candidate.total_us;
+            for (node, copies) in candidate.nodes.iter().zip(copies).filter(|(_, copies)| *copies > 0) {
+                extra_us += f64::from(copies) * node.self_us;
+                repeats.push((node.name.clone(), copies));
+            }
+        }
+        Ok(Choice {
+            operators: meant.iter().map(|one| one.key.clone()).collect(),
+            reached: extra_us / own_us,
+            share: own_us / self.total_us,
+            repeats,
+        })
+    }
+
+    /// The operators by descending time.
+    fn list(&self) -> String {
+        let mut operators: Vec<&Candidate<'_>> = self.operators.iter().collect();
+        operators.sort_by(|a, b| b.total_us.total_cmp(&a.total_us));
+        let keys: Vec<&str> = operators.iter().map(|one| one.key.0.as_str()).collect();
+        keys.join(", ")
+    }
+}
+
+fn why_not(node: Option<&NodeProto>, record: &NodeRecord) -> Option<&'static str> {
+    match node {
+        _ if record.depth > 0 => Some("it is in the body of another node"),
+        _ if record.executions != 1 => Some("it does not run exactly once"),
+        None => Some("the optimized graph does not show it"),
+        Some(node) => repeat::why_not(node),
+    }
+}
