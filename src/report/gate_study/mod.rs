@@ -6,6 +6,8 @@
 mod build;
 mod called;
 pub mod record;
+#[cfg(test)]
+mod tests;
 mod totals;
 
 use serde::Serialize;
