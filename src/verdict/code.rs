@@ -15,6 +15,10 @@ pub enum FindingCode {
     OperatorRegressed,
     /// An operator's normalized time shrank beyond its threshold.
     OperatorImproved,
+    /// The latency grew, the two sides measured in turns.
+    LatencyRegressed,
+    /// The latency shrank, the two sides measured in turns.
+    LatencyImproved,
     /// Operators, counts or placement differ from the baseline.
     StructureChanged,
     /// Operators run a different number of times from launch to launch.
@@ -39,6 +43,8 @@ pub enum FindingCode {
     BlindSpot,
     /// Shares moved only because other operators' times did.
     SharesShifted,
+    /// Neither a change nor its absence is shown.
+    Inconclusive,
     /// The scenario could not be measured.
     NotMeasured,
 }
@@ -58,11 +64,13 @@ const TABLE: &[Row] = &[
         name: "operator-regressed",
         severity: Severity::Error,
         description: "\
-An operator takes longer than its baseline says, beyond what the machine explains: its time, divided by the machine \
-factor (the median over operators of new/old time), grew by more than `min-effect` and by more than `spread-factor` \
-times its spread between launches, and by at least `floor-us` microseconds. Only judged on the machine class that the \
-baseline was measured on, measured again before it fails, and a warning where the baseline is of another CPU model \
-(`other-cpu` under `[gate]`). Look first at structure-changed findings and at what else differs (model, ONNX Runtime, \
+An operator takes longer than before, beyond what the machine explains. Against a baseline: its time, divided by the \
+machine factor (the median over operators of new/old time), grew by more than `min-effect` and by more than \
+`spread-factor` times its spread between launches, and by at least `floor-us` microseconds. Only judged on the machine \
+class that the baseline was measured on, measured again before it fails, and a warning where the baseline is of another \
+CPU model (`other-cpu` under `[gate]`). With both sides measured in turns (`compare`): the growth is significant among \
+all that was tested, its median over pairs is at least the smallest effect, it amounts to at least the floor, and fresh \
+pairs show it again. Look first at structure-changed findings and at what else differs (model, ONNX Runtime, \
 CPU): they are usually the cause. If the new time is intended, `cargo nongemm accept` makes it the baseline.",
     },
     Row {
@@ -72,6 +80,25 @@ CPU): they are usually the cause. If the new time is intended, `cargo nongemm ac
         description: "\
 An operator became faster by more than the threshold that would have made it a regression in the other direction. \
 Run `cargo nongemm accept` to keep the gain: until then, losing it again goes unnoticed.",
+    },
+    Row {
+        code: FindingCode::LatencyRegressed,
+        name: "latency-regressed",
+        severity: Severity::Error,
+        description: "\
+The latency of the model grew. Only said where both sides were measured in turns on one machine, so that nothing is \
+divided out: a slowdown of all operators alike shows here and nowhere else. The growth is significant among all that \
+was tested, its median over pairs is at least the smallest effect, it amounts to at least the floor, and fresh pairs \
+show it again. The operators that regressed along with it say where; if none did, the change is in all of them or \
+between them.",
+    },
+    Row {
+        code: FindingCode::LatencyImproved,
+        name: "latency-improved",
+        severity: Severity::Note,
+        description: "\
+The latency of the model shrank, with both sides measured in turns on one machine: significantly, by at least the \
+smallest effect and the floor.",
     },
     Row {
         code: FindingCode::StructureChanged,
@@ -144,7 +171,8 @@ its own, counts as non-GEMM, and belongs to no group.",
         name: "unstable",
         severity: Severity::Warning,
         description: "\
-The latency varies so much between launches that times are not judged. Something else uses the machine: close it, use \
+The latency varies so much between launches that times are not judged; with both sides measured in turns, that no \
+change short of a doubling would have shown. Something else uses the machine: close it, use \
 fewer threads than cores, pin the frequency, and see `cargo nongemm doctor`. Structure and shares are still judged.",
     },
     Row {
@@ -152,8 +180,10 @@ fewer threads than cores, pin the frequency, and see `cargo nongemm doctor`. Str
         name: "times-not-judged",
         severity: Severity::Warning,
         description: "\
-The scenario and its baseline have fewer than three operators in common, so a slower machine cannot be told from a \
-slower operator, and no time was judged. Structure and budgets were. Give such a model a latency budget.",
+The scenario has fewer than three operators in common with what it is compared with, so a slower machine cannot be told \
+from a slower operator, and no operator's time was judged; or too few pairs of launches were measured to show anything. \
+Structure and budgets were judged, and the latency where both sides were measured in turns. Give such a model a latency \
+budget, or measure more pairs.",
     },
     Row {
         code: FindingCode::UniformChange,
@@ -170,8 +200,8 @@ the total.",
         name: "blind-spot",
         severity: Severity::Warning,
         description: "\
-Some operators vary so much between launches that they would have to double before their threshold is reached: the \
-gate is all but blind to them. Measure with more launches or iterations, or on a quieter machine, and accept anew.",
+Some operators vary so much between launches that they would have to double before the gate noticed: it is all but \
+blind to them. Measure with more launches or iterations, or on a quieter machine, and accept anew.",
     },
     Row {
         code: FindingCode::SharesShifted,
@@ -180,6 +210,15 @@ gate is all but blind to them. Measure with more launches or iterations, or on a
         description: "\
 The share of an operator moved although its own time did not: shares sum to one, so when one operator becomes faster \
 all others take a larger part. Nothing to do; look at the operators whose time changed.",
+    },
+    Row {
+        code: FindingCode::Inconclusive,
+        name: "inconclusive",
+        severity: Severity::Warning,
+        description: "\
+The pairs of launches neither show a change nor that there is none which matters. The finding says what growth would \
+most likely have shown. Measure more pairs, or on a quieter machine. A regression that fresh pairs did not show again \
+is reported under this code too, and so is one whose median effect is below the smallest that counts.",
     },
     Row {
         code: FindingCode::NotMeasured,
@@ -227,7 +266,14 @@ impl FindingCode {
 
     /// True for findings that come from times, which a second measurement may not repeat.
     pub fn is_timed(self) -> bool {
-        matches!(self, FindingCode::OperatorRegressed | FindingCode::OperatorImproved | FindingCode::BudgetExceeded)
+        matches!(
+            self,
+            FindingCode::OperatorRegressed
+                | FindingCode::OperatorImproved
+                | FindingCode::LatencyRegressed
+                | FindingCode::LatencyImproved
+                | FindingCode::BudgetExceeded
+        )
     }
 
     fn row(self) -> &'static Row {

@@ -22,8 +22,9 @@ const STRUCTURAL_FIELDS: [&str; 3] = ["arch", "instruction-set", "provider"];
 /// `comparison` is the one with the baseline of this machine class, else with the nearest of another class; `None`
 /// where no baseline of the scenario exists at all.
 pub fn judge(summary: &Summary, comparison: Option<&Comparison>, policy: &Policy) -> Judgement {
-    let mut judge = Judge { summary, policy, findings: Vec::new() };
+    let mut judge = Judge::of(summary, policy);
     judge.scenario_alone();
+    judge.unstable();
     let same_class = comparison.is_some_and(|comparison| comparison.fingerprint.is_empty());
     judge.budgets(same_class && !judge.is_unstable());
     match comparison {
@@ -59,25 +60,33 @@ fn verdicts(comparison: &Comparison, policy: &Policy) -> Vec<Judged> {
 /// What can be said of a scenario without any baseline: unknown operators, instability, a structure that varies. For
 /// `run`, which gates nothing.
 pub fn inspect(summary: &Summary, policy: &Policy) -> Vec<Finding> {
-    let mut judge = Judge { summary, policy, findings: Vec::new() };
+    let mut judge = Judge::of(summary, policy);
     judge.scenario_alone();
+    judge.unstable();
     judge.sorted()
 }
 
-struct Judge<'a> {
-    summary: &'a Summary,
-    policy: &'a Policy,
+/// Gathers what is said of one scenario.
+pub(super) struct Judge<'a> {
+    pub(super) summary: &'a Summary,
+    pub(super) policy: &'a Policy,
     findings: Vec<Finding>,
 }
 
-impl Judge<'_> {
-    fn sorted(mut self) -> Vec<Finding> {
+impl<'a> Judge<'a> {
+    /// Nothing said yet.
+    pub(super) fn of(summary: &'a Summary, policy: &'a Policy) -> Self {
+        Judge { summary, policy, findings: Vec::new() }
+    }
+
+    /// All that was said, most severe first.
+    pub(super) fn sorted(mut self) -> Vec<Finding> {
         // Stable, so that within a severity structure stays in front of times.
         self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         self.findings
     }
 
-    fn scenario(&self) -> &ScenarioId {
+    pub(super) fn scenario(&self) -> &ScenarioId {
         &self.summary.id
     }
 
@@ -86,7 +95,7 @@ impl Judge<'_> {
     }
 
     /// Adds a finding that counts as its code does, but at most as `bound`.
-    fn add(
+    pub(super) fn add(
         &mut self,
         code: FindingCode,
         bound: Severity,
@@ -99,7 +108,8 @@ impl Judge<'_> {
         self.findings.push(Finding { code, severity, scenario, operator: operator.cloned(), message, remedy });
     }
 
-    fn scenario_alone(&mut self) {
+    /// Unknown operators and a structure that varies.
+    pub(super) fn scenario_alone(&mut self) {
         let summary = self.summary;
         for operator in summary.unknown_operators() {
             let share = words::percent(operator.share.median());
@@ -118,7 +128,12 @@ impl Judge<'_> {
             let remedy = "Give the scenario fixed inputs, so that its control flow takes the same course each time.";
             self.add(FindingCode::StructureVaries, Severity::Error, None, message, remedy.into());
         }
+    }
+
+    /// Launches that disagree so much that their times say nothing.
+    fn unstable(&mut self) {
         if self.is_unstable() {
+            let summary = self.summary;
             let spread = words::percent(summary.latency_us.relative_spread().unwrap_or(0.0));
             let bound = words::percent(self.policy.unstable_spread);
             let message =
@@ -131,7 +146,7 @@ impl Judge<'_> {
 
     /// A share budget gates everywhere; one in milliseconds only fails on a machine class that has a baseline, since
     /// it is a promise for that class, and only where the launches agree.
-    fn budgets(&mut self, latency_gates: bool) {
+    pub(super) fn budgets(&mut self, latency_gates: bool) {
         let share = self.summary.non_gemm_share().median();
         let latency_ms = self.summary.latency_us.median() / 1000.0;
         for budget in &self.policy.budgets {
@@ -174,7 +189,7 @@ impl Judge<'_> {
         }
     }
 
-    fn structure(&mut self, comparison: &Comparison) {
+    pub(super) fn structure(&mut self, comparison: &Comparison) {
         let hangs_on = |field: &FingerprintDifference| STRUCTURAL_FIELDS.contains(&field.field.as_str());
         let comparable = !comparison.fingerprint.iter().any(hangs_on);
         let causes = words::causes(&comparison.causes);
@@ -281,14 +296,20 @@ impl Judge<'_> {
     fn shifted(&mut self, comparison: &Comparison) {
         let factor = comparison.machine_factor;
         let moved = |change: &&OperatorChange| verdict_of(change, factor, self.policy) == Verdict::Shifted;
-        let named = |change: &OperatorChange| {
+        let shifted: Vec<&OperatorChange> = comparison.operators.iter().filter(moved).collect();
+        self.shares_shifted(&shifted);
+    }
+
+    /// One finding for all operators whose share alone moved.
+    pub(super) fn shares_shifted(&mut self, operators: &[&OperatorChange]) {
+        if operators.is_empty() {
+            return;
+        }
+        let named = |change: &&OperatorChange| {
             let (base, head) = (words::percent(change.base_share), words::percent(change.head_share));
             format!("{} ({base} -> {head})", change.key)
         };
-        let shifted: Vec<String> = comparison.operators.iter().filter(moved).map(named).collect();
-        if shifted.is_empty() {
-            return;
-        }
+        let shifted: Vec<String> = operators.iter().map(named).collect();
         let message = format!("shares moved because other operators' times did: {}", words::list(&shifted));
         let remedy = "Nothing to do: these operators take as long as before.";
         self.add(FindingCode::SharesShifted, Severity::Error, None, message, remedy.into());

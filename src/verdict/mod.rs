@@ -1,12 +1,15 @@
 //! Comparison + policy -> findings with stable codes. All threshold arithmetic of the product is here, and it is pure.
 //!
 //! What move makes the gate red? `threshold` holds the rule for one operator, `judge` puts the rules together,
-//! `confirm` says which findings a second measurement must repeat, `outcome` what a whole run comes to.
+//! `confirm` says which findings a second measurement must repeat, `outcome` what a whole run comes to. Where both sides
+//! were measured in turns, `paired` holds all of that, and `looks` after how many pairs it is asked.
 
 mod code;
 mod confirm;
 mod judge;
+mod looks;
 mod outcome;
+mod paired;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -18,7 +21,9 @@ use serde::{Deserialize, Serialize};
 pub use code::{FindingCode, UnknownCode};
 pub use confirm::{confirm, needs_confirmation};
 pub use judge::{Judgement, inspect, judge};
+pub use looks::{ALPHA, Look, Looks, PlanError};
 pub use outcome::{Counts, Outcome, outcome};
+pub use paired::{CONFIRM_ALPHA, confirm_paired, is_settled, judge_paired};
 pub use policy::{Budget, Policy};
 pub use threshold::{smallest_detectable_effect, verdict_of};
 

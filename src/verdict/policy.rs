@@ -35,7 +35,7 @@ pub struct Budget {
     pub max_latency_ms: Option<f64>,
 }
 
-/// What suits two sides measured in turns. `check` takes the configuration's, which allow for a baseline of another day.
+/// `check` takes the configuration's, which allow for a baseline of another day.
 impl Default for Policy {
     fn default() -> Self {
         Policy {
@@ -52,6 +52,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// What suits two sides measured in turns: smaller effects count, because each pair divides out what the machine
+    /// does to it.
+    pub fn in_turns() -> Self {
+        Policy { min_effect: 0.05, ..Policy::default() }
+    }
+
     /// How findings of a code count.
     pub fn severity(&self, code: FindingCode) -> Severity {
         self.severities.get(&code).copied().unwrap_or_else(|| code.default_severity())

@@ -5,7 +5,7 @@ use crate::compare::OperatorChange;
 use super::{Policy, Verdict};
 
 /// Share points (0 to 1) from which a moved share is worth a word.
-const NOTABLE_SHARE: f64 = 0.02;
+pub(super) const NOTABLE_SHARE: f64 = 0.02;
 
 /// What became of an operator. It regressed where its normalized ratio is above 1 + its threshold **and** its time is
 /// at least the floor above what the machine factor makes of its base time; improved is the mirror image.

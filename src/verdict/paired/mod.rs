@@ -1,0 +1,193 @@
+//! The verdict where both sides were measured in turns.
+//!
+//! `rule` says what becomes of one quantity, `confirm` what a red verdict must survive; here the rules are put together
+//! and put into words.
+
+mod confirm;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use crate::compare::{Comparison, Design, LatencyChange, OperatorChange};
+use crate::summary::Summary;
+
+use super::judge::Judge;
+use super::looks::smallest_p;
+use super::{FindingCode, Judged, Judgement, Policy, Severity, Verdict};
+pub use confirm::{CONFIRM_ALPHA, confirm_paired};
+use rule::Quantity;
+
+/// Operators with this share on either side are worth a warning where nothing can be said of them.
+const NOTABLE_OPERATOR: f64 = 0.01;
+
+/// What the gate says of a scenario whose sides were measured in turns, most severe findings first. `head` is the new
+/// side's summary, `alpha` the level of the look.
+///
+/// An operator **regressed** where its adjusted probability is at most `alpha`, its median ratio is at least
+/// 1 + `min_effect` and its time grew by at least the floor, the machine factor divided out; **improved** is the mirror
+/// image. It is **unchanged** where the interval of its ratio lies inside the margin, which is the smallest effect or
+/// what the floor comes to, **shifted** where its share moved all the same, **unstable** where its doubling would not
+/// have shown or where it varies beyond `unstable_spread` from pair to pair, and else **inconclusive**. The latency is
+/// judged alike, with nothing divided out.
+pub fn judge_paired(head: &Summary, comparison: &Comparison, policy: &Policy, alpha: f64) -> Judgement {
+    let mut judge = Judge::of(head, policy);
+    judge.scenario_alone();
+    judge.budgets(comparison.fingerprint.is_empty());
+    judge.structure(comparison);
+    let mut paired = Paired { judge, comparison, pairs: pairs(comparison), alpha };
+    let verdicts = paired.verdicts();
+    if comparison.fingerprint.is_empty() {
+        paired.too_little();
+        paired.changes(&verdicts);
+        paired.shifted(&verdicts);
+        paired.unshown(&verdicts);
+    } else {
+        paired.other_machine();
+    }
+    Judgement { verdicts, findings: paired.judge.sorted() }
+}
+
+/// True where more pairs would teach nothing: everything that can be judged regressed, improved, is unchanged or shifted.
+pub fn is_settled(judgement: &Judgement) -> bool {
+    judgement.verdicts.iter().all(|judged| !matches!(judged.verdict, Verdict::Unstable | Verdict::Inconclusive))
+}
+
+/// How many pairs were measured; none where the launches do not belong together.
+fn pairs(comparison: &Comparison) -> u32 {
+    match comparison.design {
+        Design::Paired { pairs } => pairs,
+        Design::Stored => 0,
+    }
+}
+
+/// One scenario being judged.
+struct Paired<'a> {
+    judge: Judge<'a>,
+    comparison: &'a Comparison,
+    pairs: u32,
+    alpha: f64,
+}
+
+impl Paired<'_> {
+    /// One verdict per operator, in their order, and then that on the latency.
+    fn verdicts(&self) -> Vec<Judged> {
+        let policy = self.judge.policy;
+        let same_machine = self.comparison.fingerprint.is_empty();
+        let judged = |quantity: Quantity, operator: Option<&OperatorChange>| Judged {
+            operator: operator.map(|change| change.key.clone()),
+            provider: operator.map(|change| change.provider.clone()),
+            verdict: if same_machine { quantity.verdict(policy, self.alpha) } else { Verdict::NotJudged },
+            detectable: quantity.detectable(policy).filter(|_| same_machine),
+        };
+        let operator = |change| judged(Quantity::operator(change, self.comparison, self.pairs), Some(change));
+        let latency = judged(Quantity::latency(self.comparison, self.pairs), None);
+        self.comparison.operators.iter().map(operator).chain([latency]).collect()
+    }
+
+    fn other_machine(&mut self) {
+        let fields = &self.comparison.fingerprint;
+        let named: Vec<String> = fields.iter().map(|d| format!("{} ({} -> {})", d.field, d.base, d.head)).collect();
+        let message = format!("the sides ran on different machine classes: {}; times are not judged", named.join(", "));
+        let remedy = "Measure both sides in turns on one machine.";
+        self.judge.add(FindingCode::FingerprintDiffers, Severity::Error, None, message, remedy.into());
+    }
+
+    /// Where a red verdict was out of reach from the start.
+    fn too_little(&mut self) {
+        let code = FindingCode::TimesNotJudged;
+        if smallest_p(self.pairs) > self.alpha {
+            let message = format!(
+                "{} are too few: nothing they show has a probability of {} or less, so no time could fail",
+                words::pairs(self.pairs),
+                words::probability(self.alpha)
+            );
+            let remedy = "Measure more pairs, and look at what ended the measurement if more were planned.";
+            self.judge.add(code, Severity::Error, None, message, remedy.into());
+        } else if self.comparison.machine_factor.is_none() {
+            let message =
+                "fewer than three operators of equal counts stand on both sides, so that the latency was judged \
+                           and no operator"
+                    .to_owned();
+            let remedy = "Nothing to do where the latency is what matters; the structure says what else changed.";
+            self.judge.add(code, Severity::Error, None, message, remedy.into());
+        }
+    }
+
+    /// What regressed or improved, the latency first.
+    fn changes(&mut self, verdicts: &[Judged]) {
+        let comparison = self.comparison;
+        let (operators, latency) = verdicts.split_at(comparison.operators.len());
+        for judged in latency {
+            let LatencyChange { base_us, head_us, estimate } = comparison.latency;
+            let change = words::change("the latency", base_us, head_us, None, estimate, self.pairs);
+            self.changed(judged, [FindingCode::LatencyRegressed, FindingCode::LatencyImproved], change);
+        }
+        for (operator, judged) in comparison.operators.iter().zip(operators) {
+            let name = words::operator(&operator.key, &operator.provider);
+            let (base_us, head_us, factor) = (operator.base_us, operator.head_us, comparison.machine_factor);
+            let change = words::change(&name, base_us, head_us, factor, operator.estimate, self.pairs);
+            self.changed(judged, [FindingCode::OperatorRegressed, FindingCode::OperatorImproved], change);
+        }
+    }
+
+    fn changed(&mut self, judged: &Judged, [regressed, improved]: [FindingCode; 2], message: String) {
+        let causes = super::words::causes(&self.comparison.causes);
+        let (code, remedy) = match judged.verdict {
+            Verdict::Regressed => {
+                let id = self.judge.scenario();
+                let look = "Look at structural changes first, they are usually the cause";
+                (regressed, format!("{look}; `cargo nongemm run -v {id}` shows every operator and its shapes.{causes}"))
+            }
+            Verdict::Improved => (improved, "Nothing to do.".to_owned()),
+            _ => return,
+        };
+        self.judge.add(code, Severity::Error, judged.operator.as_ref(), message, remedy);
+    }
+
+    fn shifted(&mut self, verdicts: &[Judged]) {
+        let operators = self.comparison.operators.iter().zip(verdicts);
+        let shifted: Vec<_> =
+            operators.filter(|(_, judged)| judged.verdict == Verdict::Shifted).map(|(o, _)| o).collect();
+        self.judge.shares_shifted(&shifted);
+    }
+
+    /// What neither changed nor is shown not to have, with the growth that would have been seen.
+    fn unshown(&mut self, verdicts: &[Judged]) {
+        let comparison = self.comparison;
+        let share = |judged: &Judged| {
+            let same = |o: &&OperatorChange| {
+                Some(&o.key) == judged.operator.as_ref() && Some(&o.provider) == judged.provider.as_ref()
+            };
+            // The latency is all of it.
+            comparison.operators.iter().find(same).map_or(1.0, |o| o.base_share.max(o.head_share))
+        };
+        let of = |verdict| {
+            let mut found: Vec<(f64, &Judged)> = verdicts
+                .iter()
+                .filter(|judged| judged.verdict == verdict)
+                .map(|judged| (share(judged), judged))
+                .collect();
+            found.sort_by(|a, b| b.0.total_cmp(&a.0));
+            found
+        };
+        let (unstable, inconclusive) = (of(Verdict::Unstable), of(Verdict::Inconclusive));
+        let (latency, operators): (Vec<_>, Vec<_>) = unstable.into_iter().partition(|(_, j)| j.operator.is_none());
+        let remedy = "Measure more pairs, or on a quieter machine; `cargo nongemm doctor` names what disturbs.";
+        let severity = |found: &[(f64, &Judged)]| {
+            if found.iter().any(|(share, _)| *share >= NOTABLE_OPERATOR) { Severity::Error } else { Severity::Note }
+        };
+        if !latency.is_empty() {
+            let message = format!("the latency varies too much from pair to pair: {}", words::unshown(&latency));
+            self.judge.add(FindingCode::Unstable, Severity::Error, None, message, remedy.into());
+        }
+        if !operators.is_empty() {
+            let message = format!("the gate is all but blind to what varies so much: {}", words::unshown(&operators));
+            self.judge.add(FindingCode::BlindSpot, severity(&operators), None, message, remedy.into());
+        }
+        if !inconclusive.is_empty() {
+            let message = format!("neither a change nor its absence is shown: {}", words::unshown(&inconclusive));
+            self.judge.add(FindingCode::Inconclusive, severity(&inconclusive), None, message, remedy.into());
+        }
+    }
+}
