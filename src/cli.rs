@@ -321,7 +321,7 @@ pub struct GateStudyArgs {
     /// Threads to keep busy beside the launches
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Study")]
     pub busy: u32,
-    /// What else runs on the machine, to be kept in the records
+    /// What else runs on the machine, to be kept in the records; launches then count as made on a busy one
     #[arg(long, value_name = "TEXT", help_heading = "Study")]
     pub remark: Option<String>,
     /// Folder for gate.md, gate.json, and launches.jsonl, which grows with each launch

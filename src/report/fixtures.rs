@@ -46,7 +46,12 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
             share: sample(row.3 / total, 0.007),
             shapes: vec![
                 ShapeClass { inputs: row.4.into(), executions: row.2 - row.2 / 3, self_us: row.3 * 0.7, varies: false },
-                ShapeClass { inputs: format!("{} int64[4]", row.4), executions: row.2 / 3, self_us: row.3 * 0.3, varies: false },
+                ShapeClass {
+                    inputs: format!("{} int64[4]", row.4),
+                    executions: row.2 / 3,
+                    self_us: row.3 * 0.3,
+                    varies: false,
+                },
             ]
             .into_iter()
             .filter(|shape| shape.executions > 0)

@@ -9,8 +9,8 @@ mod summarize;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use groups::GroupSummary;
 pub use crate::taxonomy::Group;
+pub use groups::GroupSummary;
 pub use side::{Field, Side, SideOperator, SideShape};
 pub use statistics::median;
 pub use summarize::{SummaryError, summarize};

@@ -123,7 +123,8 @@ impl Summary {
         if untold || operator.shapes.iter().any(|class| class.varies) {
             return Vec::new();
         }
-        let shape = |class: &super::ShapeClass| SideShape { inputs: class.inputs.clone(), executions: class.executions };
+        let shape =
+            |class: &super::ShapeClass| SideShape { inputs: class.inputs.clone(), executions: class.executions };
         let mut shapes: Vec<SideShape> = operator.shapes.iter().map(shape).collect();
         shapes.sort_unstable();
         shapes

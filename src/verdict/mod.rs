@@ -23,7 +23,7 @@ pub use confirm::{confirm, needs_confirmation};
 pub use judge::{Judgement, inspect, judge};
 pub use looks::{ALPHA, Look, Looks, PlanError};
 pub use outcome::{Counts, Outcome, outcome};
-pub use paired::{CONFIRM_ALPHA, confirm_paired, is_settled, judge_paired};
+pub use paired::{CONFIRM_ALPHA, confirm_paired, is_settled, judge_paired, verdicts_paired};
 pub use policy::{Budget, Policy};
 pub use threshold::{smallest_detectable_effect, verdict_of};
 

@@ -50,7 +50,7 @@ fn sets<'a>(run: &'a GateRun, launches: &'a [GateLaunch]) -> Vec<Set<'a>> {
     for launch in launches {
         grouped.entry((&launch.scenario, launch.group)).or_default().push(launch);
     }
-    let busy = run.busy > 0;
+    let busy = run.busy > 0 || run.remark.is_some();
     let set = |((model, _), launches): ((&'a ScenarioId, u32), Vec<&'a GateLaunch>)| {
         let mut arms: Vec<(&GateArm, Vec<&GateLaunch>)> = Vec::new();
         for launch in launches {

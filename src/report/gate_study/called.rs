@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::compare::{Comparison, compare, paired};
 use crate::report::OperatorKey;
 use crate::summary::{Side, median};
-use crate::verdict::{Judged, PairedPolicy, Verdict, verdicts_paired};
+use crate::verdict::{ALPHA, Judged, Policy, Verdict, verdicts_paired};
 
 use super::record::{GateLaunch, GateOperator, side};
 
@@ -93,8 +93,7 @@ pub(super) fn paired_gate(arms: &Arms<'_>) -> (Called, Comparison) {
     let (base, head): (Side, Side) = (side(arms.base), side(arms.head));
     let mut compared = paired(&[(&base, &head)]);
     let comparison = compared.pop().unwrap_or_else(|| compare(&base, &head));
-    let policy = PairedPolicy::default();
-    let judged = verdicts_paired(&comparison, &policy, policy.alpha);
+    let judged = verdicts_paired(&comparison, &Policy::in_turns(), ALPHA);
     let of = |verdict: Verdict| -> Vec<OperatorKey> {
         judged.iter().filter(|one| one.verdict == verdict).filter_map(|one| one.operator.clone()).collect()
     };

@@ -36,7 +36,7 @@ pub struct GateRun {
     pub pairs: u32,
     /// Threads that the study itself kept busy beside the launches.
     pub busy: u32,
-    /// What else was known to run on the machine, in words.
+    /// What else was known to run on the machine, in words; launches beside it count as made on a busy one.
     #[serde(default)]
     pub remark: Option<String>,
 }

@@ -35,8 +35,8 @@ pub fn judge_paired(head: &Summary, comparison: &Comparison, policy: &Policy, al
     judge.scenario_alone();
     judge.budgets(comparison.fingerprint.is_empty());
     judge.structure(comparison);
+    let verdicts = verdicts_paired(comparison, policy, alpha);
     let mut paired = Paired { judge, comparison, pairs: pairs(comparison), alpha };
-    let verdicts = paired.verdicts();
     if comparison.fingerprint.is_empty() {
         paired.too_little();
         paired.changes(&verdicts);
@@ -46,6 +46,21 @@ pub fn judge_paired(head: &Summary, comparison: &Comparison, policy: &Policy, al
         paired.other_machine();
     }
     Judgement { verdicts, findings: paired.judge.sorted() }
+}
+
+/// One verdict per operator, in their order, and then that on the latency; see [`judge_paired`].
+pub fn verdicts_paired(comparison: &Comparison, policy: &Policy, alpha: f64) -> Vec<Judged> {
+    let same_machine = comparison.fingerprint.is_empty();
+    let pairs = pairs(comparison);
+    let judged = |quantity: Quantity, operator: Option<&OperatorChange>| Judged {
+        operator: operator.map(|change| change.key.clone()),
+        provider: operator.map(|change| change.provider.clone()),
+        verdict: if same_machine { quantity.verdict(policy, alpha) } else { Verdict::NotJudged },
+        detectable: quantity.detectable(policy).filter(|_| same_machine),
+    };
+    let operator = |change| judged(Quantity::operator(change, comparison, pairs), Some(change));
+    let latency = judged(Quantity::latency(comparison, pairs), None);
+    comparison.operators.iter().map(operator).chain([latency]).collect()
 }
 
 /// True where more pairs would teach nothing: everything that can be judged regressed, improved, is unchanged or shifted.
@@ -70,21 +85,6 @@ struct Paired<'a> {
 }
 
 impl Paired<'_> {
-    /// One verdict per operator, in their order, and then that on the latency.
-    fn verdicts(&self) -> Vec<Judged> {
-        let policy = self.judge.policy;
-        let same_machine = self.comparison.fingerprint.is_empty();
-        let judged = |quantity: Quantity, operator: Option<&OperatorChange>| Judged {
-            operator: operator.map(|change| change.key.clone()),
-            provider: operator.map(|change| change.provider.clone()),
-            verdict: if same_machine { quantity.verdict(policy, self.alpha) } else { Verdict::NotJudged },
-            detectable: quantity.detectable(policy).filter(|_| same_machine),
-        };
-        let operator = |change| judged(Quantity::operator(change, self.comparison, self.pairs), Some(change));
-        let latency = judged(Quantity::latency(self.comparison, self.pairs), None);
-        self.comparison.operators.iter().map(operator).chain([latency]).collect()
-    }
-
     fn other_machine(&mut self) {
         let fields = &self.comparison.fingerprint;
         let named: Vec<String> = fields.iter().map(|d| format!("{} ({} -> {})", d.field, d.base, d.head)).collect();
