@@ -41,6 +41,12 @@ const MAX_WEIGHTS_BYTES: u64 = 4 << 30;
 /// Launches that the nodes' times are taken from.
 const LOOKS: u64 = 3;
 
+/// Graphs that are tried for one size.
+const SIZINGS: u32 = 4;
+
+/// How near to the size that was wished for is near enough, relative to it: whole nodes come no nearer.
+const NEAR: f64 = 0.1;
+
 /// Disk that is left alone, and room for graphs.
 const SPARE_BYTES: u64 = 256 << 20;
 
@@ -77,7 +83,7 @@ pub(super) struct Treated {
     pub operators: Vec<OperatorKey>,
     /// The extra work wished for / the operators' time.
     pub wished: f64,
-    /// The extra work / the operators' time, from the times of the nodes that were copied.
+    /// The extra work / the operators' time, as measured when the graph was made.
     pub reached: f64,
     /// The operators' time / that of all nodes, in the plain graph.
     pub share: f64,
@@ -126,20 +132,67 @@ pub(super) fn prepare(
     let candidates = Candidates::of(&model, &measured);
     let mut treated = Vec::new();
     for wish in wishes {
-        for choice in candidates.choose(wish).with_context(|| format!("{}: no control", planned.id))? {
-            let mut model = model.clone();
-            repeat::repeat_nodes(&mut model, &choice.repeats)?;
+        for meant in candidates.meant(wish).with_context(|| format!("{}: no control", planned.id))? {
             let name = format!("treated-{}", treated.len() + 1);
-            let planned = write(&model, planned, folder.path(), &name)?;
-            let Choice { operators, reached, share, repeats } = choice;
-            let nodes = repeats.iter().map(|(_, copies)| copies).sum();
-            treated.push(Treated { operators, wished: wish.fraction, reached, share, nodes, planned });
+            terminal.status.progress_message(&format!("{} (the size of {name})", planned.id));
+            let graph = Graph { model: &model, original: planned, folder: folder.path(), name: &name };
+            treated.push(sized(session, &graph, &candidates, &meant, wish.fraction)?);
         }
     }
     Ok(Control { plain, treated, measured, _folder: folder })
 }
 
-/// A launch of the plain graph with each node's time the least of several launches: on a busy machine a single one may find
+/// What a treated graph is made from.
+struct Graph<'a> {
+    model: &'a ModelProto,
+    original: &'a Planned,
+    folder: &'a Path,
+    name: &'a str,
+}
+
+/// A treated graph whose operators take longer by what was wished for, as measured: a copy costs more or less than its
+/// original, by what the caches hold when it runs and by whose memory it may write to.
+fn sized(
+    session: &Session,
+    graph: &Graph<'_>,
+    candidates: &Candidates<'_>,
+    meant: &[&Candidate<'_>],
+    wished: f64,
+) -> anyhow::Result<Treated> {
+    let mut best: Option<(Treated, Vec<(String, u32)>)> = None;
+    let mut fraction = wished;
+    for _ in 0..SIZINGS {
+        let choice = candidates.of_operators(meant, fraction)?;
+        if best.as_ref().is_some_and(|(_, repeats)| *repeats == choice.repeats) {
+            break;
+        }
+        let planned = write_treated(graph, &choice.repeats)?;
+        let reached = candidates.growth(meant, &calmest(session, &planned)?);
+        let nodes = choice.repeats.iter().map(|(_, copies)| copies).sum();
+        let Choice { operators, share, repeats } = choice;
+        let treated = Treated { operators, wished, reached, share, nodes, planned };
+        let off = |reached: f64| (reached - wished).abs();
+        if best.as_ref().is_none_or(|(best, _)| off(reached) < off(best.reached)) {
+            best = Some((treated, repeats));
+        }
+        if off(reached) <= NEAR * wished || reached <= 0.0 {
+            break;
+        }
+        fraction *= (wished / reached).clamp(0.2, 5.0);
+    }
+    let Some((treated, repeats)) = best else { bail!("{}: no control was made", graph.original.id) };
+    // The last one that was tried need not be the best.
+    write_treated(graph, &repeats)?;
+    Ok(treated)
+}
+
+fn write_treated(graph: &Graph<'_>, repeats: &[(String, u32)]) -> anyhow::Result<Planned> {
+    let mut model = graph.model.clone();
+    repeat::repeat_nodes(&mut model, repeats)?;
+    write(&model, graph.original, graph.folder, graph.name)
+}
+
+/// A launch of a graph with each node's time the least of several launches: on a busy machine a single one may find
 /// a node preempted, and the sizes would be chosen by that.
 fn calmest(session: &Session, plain: &Planned) -> anyhow::Result<LaunchResult> {
     let mut calmest = session.launch(plain, 1, Detail::Usual)?;
@@ -247,7 +300,6 @@ struct Candidate<'a> {
 
 struct Choice {
     operators: Vec<OperatorKey>,
-    reached: f64,
     share: f64,
     repeats: Vec<(String, u32)>,
 }
@@ -277,34 +329,35 @@ impl<'a> Candidates<'a> {
         Candidates { operators: operators.into_values().collect(), total_us }
     }
 
-    /// A choice for each treated graph that the wish asks for.
-    fn choose(&self, wish: &Wish) -> anyhow::Result<Vec<Choice>> {
+    /// The operators that are to grow, for each treated graph that the wish asks for.
+    fn meant(&self, wish: &Wish) -> anyhow::Result<Vec<Vec<&Candidate<'a>>>> {
         match &wish.target {
             Target::Operators(glob) => {
                 let matcher = Glob::new(glob).with_context(|| format!("`{glob}` is not a glob"))?.compile_matcher();
-                let meant: Vec<&Candidate<'_>> = self
+                let meant: Vec<Vec<&Candidate<'a>>> = self
                     .operators
                     .iter()
                     .filter(|one| matcher.is_match(&one.key.0) || matcher.is_match(one.op_type))
+                    .map(|one| vec![one])
                     .collect();
                 if meant.is_empty() {
                     bail!("no operator of the optimized graph matches `{glob}`; it runs {}", self.list());
                 }
-                meant.into_iter().map(|one| self.of_operators(&[one], wish.fraction)).collect()
+                Ok(meant)
             }
             Target::Group(group) => {
-                let meant: Vec<&Candidate<'_>> =
+                let meant: Vec<&Candidate<'a>> =
                     self.operators.iter().filter(|one| one.group == Some(*group) && !one.nodes.is_empty()).collect();
                 if meant.is_empty() {
                     bail!("no operator of the optimized graph in that group can be repeated; it runs {}", self.list());
                 }
-                Ok(vec![self.of_operators(&meant, wish.fraction)?])
+                Ok(vec![meant])
             }
         }
     }
 
     fn of_operators(&self, meant: &[&Candidate<'_>], fraction: f64) -> anyhow::Result<Choice> {
-        let (mut repeats, mut extra_us, mut own_us) = (Vec::new(), 0.0, 0.0);
+        let (mut repeats, mut own_us) = (Vec::new(), 0.0);
         for candidate in meant {
             let times: Vec<f64> = candidate.nodes.iter().map(|node| node.self_us).collect();
             let copies = choose::choose(&times, candidate.total_us * fraction);
@@ -314,16 +367,27 @@ impl<'a> Candidates<'a> {
             }
             own_us += candidate.total_us;
             for (node, copies) in candidate.nodes.iter().zip(copies).filter(|(_, copies)| *copies > 0) {
-                extra_us += f64::from(copies) * node.self_us;
                 repeats.push((node.name.clone(), copies));
             }
         }
         Ok(Choice {
             operators: meant.iter().map(|one| one.key.clone()).collect(),
-            reached: extra_us / own_us,
             share: own_us / self.total_us,
             repeats,
         })
+    }
+
+    /// By how much the operators' time grew, relative to the plain graph's, all other operators' growth divided out.
+    fn growth(&self, meant: &[&Candidate<'_>], treated: &LaunchResult) -> f64 {
+        let is_meant = |key: &OperatorKey| meant.iter().any(|one| one.key == *key);
+        let own_us: f64 = meant.iter().map(|one| one.total_us).sum();
+        let (mut now_us, mut others_us) = (0.0, 0.0);
+        for node in &treated.nodes {
+            if is_meant(&suite::resolve(node).0) { now_us += node.self_us } else { others_us += node.self_us }
+        }
+        let before_us = self.total_us - own_us;
+        let machine = if before_us > 0.0 && others_us > 0.0 { others_us / before_us } else { 1.0 };
+        now_us / own_us / machine - 1.0
     }
 
     /// The operators by descending time.
