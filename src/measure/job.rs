@@ -10,7 +10,7 @@ use crate::runtime::session::FeedTensor;
 use crate::scenario::{Scenario, Weights};
 
 /// Version of [`LaunchJob`] as it crosses the process boundary.
-pub const JOB_SCHEMA: u32 = 1;
+pub const JOB_SCHEMA: u32 = 2;
 
 /// One launch, described completely: the child reads no configuration of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct LaunchJob {
     pub input_files: InputFiles,
     /// How the weights lie in memory.
     #[serde(default)]
-    pub weights: WeightsInMemory,
+    pub memory: WeightsInMemory,
     /// How often to run.
     pub plan: Plan,
     /// Whether the events of one run are wanted too.
