@@ -88,11 +88,11 @@ fn ready(models: &[&str]) {
     );
     for model in models {
         for without_prepacking in [false, true] {
-            let weights = WeightsInMemory { without_prepacking, ..Default::default() };
+            let memory = WeightsInMemory { without_prepacking, ..Default::default() };
             let case = Case::of(model);
             let shape = BuildShape { batch: 1, sequence: case.scenario.sequence, image: None };
             let planned = zoo::build(&case.name, &shape).unwrap().weights;
-            let result = bench.launch(&case, weights, &plan);
+            let result = bench.launch(&case, memory, &plan);
             let peak = result.peak_rss_bytes.unwrap_or(0) as f64;
             println!(
                 "{model:<24} {:>9} {:>8.1} {:>11.2} {:>11.2} {:>12.2} {:>12.4} {:>11.3}",
@@ -119,8 +119,8 @@ fn distinct(models: &[&str]) {
         for round in 0..ROUNDS {
             // The first of a pair changes, so that a drift of the machine falls on both alike.
             for side in [round % 2, 1 - round % 2] {
-                let weights = WeightsInMemory { distinct: side == 1, ..Default::default() };
-                sides[side].push(Side::of(&bench.launch(&case, weights, &plan)));
+                let memory = WeightsInMemory { distinct: side == 1, ..Default::default() };
+                sides[side].push(Side::of(&bench.launch(&case, memory, &plan)));
             }
         }
         let [arena, distinct] = &sides;
@@ -158,8 +158,8 @@ fn routing(models: &[&str]) {
     let bench = Bench::new();
     let plan = Plan { warmup_runs: 0, min_iterations: 1, max_iterations: 1, time_budget_s: 0.0, seed: 1 };
     for model in models {
-        let weights = WeightsInMemory { without_prepacking: true, ..Default::default() };
-        let result = bench.launch(&Case::of(model), weights, &plan);
+        let memory = WeightsInMemory { without_prepacking: true, ..Default::default() };
+        let result = bench.launch(&Case::of(model), memory, &plan);
         let mut layers: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for node in result.nodes.iter().filter(|node| node.name.ends_with("/w1/MatMul")) {
             let number = |text: &str, before: &str, after: char| {
@@ -250,7 +250,7 @@ impl Bench {
         Bench { launcher, library, scratch: tempfile::tempdir().unwrap() }
     }
 
-    fn launch(&self, case: &Case, weights: WeightsInMemory, plan: &Plan) -> LaunchResult {
+    fn launch(&self, case: &Case, memory: WeightsInMemory, plan: &Plan) -> LaunchResult {
         let scratch = tempfile::tempdir_in(self.scratch.path()).unwrap();
         let job = LaunchJob {
             schema: JOB_SCHEMA,
@@ -259,7 +259,7 @@ impl Bench {
             source: ModelSource::Zoo { name: case.name.clone() },
             dimensions: Default::default(),
             input_files: Default::default(),
-            weights,
+            memory,
             plan: plan.clone(),
             trace: false,
             runs: false,

@@ -461,7 +461,7 @@ fn measured(path: &Path) -> LaunchResult {
             [("x[0]", 1), ("x[2]", 320), ("x[3]", 320)].map(|(name, size)| (name.to_owned(), size)),
         ),
         input_files: Default::default(),
-        weights: Default::default(),
+        memory: Default::default(),
         plan: Plan { warmup_runs: 2, min_iterations: 8, max_iterations: 8, time_budget_s: 60.0, seed: 1 },
         trace: false,
         runs: false,

@@ -172,7 +172,7 @@ impl Session {
             source: model_source(planned),
             dimensions: planned.dimensions.clone(),
             input_files: input_files(planned.inputs.as_ref()),
-            weights: Default::default(),
+            memory: Default::default(),
             plan: Plan {
                 warmup_runs: self.measure.warmup,
                 min_iterations: self.measure.min_iterations,

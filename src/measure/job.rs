@@ -11,7 +11,7 @@ pub use crate::runtime::session::OPTIMIZED_WEIGHTS;
 use crate::scenario::{Scenario, Weights};
 
 /// Version of [`LaunchJob`] as it crosses the process boundary.
-pub const JOB_SCHEMA: u32 = 1;
+pub const JOB_SCHEMA: u32 = 2;
 
 /// One launch, described completely: the child reads no configuration of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct LaunchJob {
     pub input_files: InputFiles,
     /// How the weights lie in memory.
     #[serde(default)]
-    pub weights: WeightsInMemory,
+    pub memory: WeightsInMemory,
     /// How often to run.
     pub plan: Plan,
     /// Whether the events of one run are wanted too.

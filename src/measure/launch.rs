@@ -67,7 +67,7 @@ fn spec<'a>(job: &'a LaunchJob, prepared: &'a Prepared) -> SessionSpec<'a> {
             Optimization::All => GraphLevel::All,
         },
         threads: job.scenario.threads,
-        prepacking: match (job.weights.without_prepacking, prepared.repeats) {
+        prepacking: match (job.memory.without_prepacking, prepared.repeats) {
             (true, _) => Prepacking::Off,
             (false, false) => Prepacking::Distinct,
             (false, true) => Prepacking::Repeated,

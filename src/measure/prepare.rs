@@ -105,7 +105,7 @@ pub(super) fn prepare(job: &LaunchJob) -> Result<Prepared, PrepareError> {
 }
 
 fn build(job: &LaunchJob, name: &str) -> Result<Prepared, PrepareError> {
-    let capacity = if job.weights.distinct { u64::MAX } else { weights::CAPACITY };
+    let capacity = if job.memory.distinct { u64::MAX } else { weights::CAPACITY };
     let (built, _) = build_model(name, &job.scenario, capacity)?;
     let feeds = feeds(job, &built.model, name)?;
     let bytes = built.model.encode_to_vec();

@@ -1,28 +1,19 @@
 //! The bytes behind a zoo model's weights: one arena, laid out after the graph is built and filled at each launch.
-//!
-//! A model whose weights fit [`CAPACITY`] gets distinct bytes for each weight. Beyond it, each weight shape has a few
-//! fixed offsets that its weights take in turn: ONNX Runtime shares prepacked copies of equal content, so memory stays
-//! near the arena plus one copy for each pair of shape and offset, while neighbouring layers still read other bytes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use half::f16;
 
+use crate::onnx::arena::{Arena, Values, Weight};
 use crate::onnx::builder::{BuiltGraph, ExternalWeight};
 use crate::onnx::proto::StringStringEntryProto;
 use crate::onnx::proto::tensor_proto::DataType;
 
+pub use crate::onnx::arena::CAPACITY;
+
 /// The file name that external initializers point at; no such file exists, the runtime is handed the arena under it.
 pub const FILE_NAME: &str = "weights.arena";
-/// Largest arena, in bytes.
-pub const CAPACITY: u64 = 768 << 20;
-/// A cache line, in bytes.
-const LINE: usize = 64;
-/// Every weight's offset is a multiple of this, in bytes.
-const ALIGNMENT: u64 = LINE as u64;
-/// Weights of one shape share this many bytes at least, before their offsets repeat.
-const ROTATION_BYTES: u64 = 512 << 20;
 
 /// Where each weight of a model lies in the arena.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +26,7 @@ pub struct WeightsPlan {
     pub nominal_bytes: u64,
     /// One copy of each distinct pair of shape and offset that a product or a convolution reads.
     packed_bytes: u64,
-    regions: Vec<Region>,
+    arena: Arena,
     /// Values that are not drawn, at bytes of the arena; later ones hold.
     arranged: Vec<ArrangedRun>,
 }
@@ -52,7 +43,7 @@ struct ArrangedRun {
 impl WeightsPlan {
     /// True where weights share bytes, because they do not fit the arena one beside the other.
     pub fn repeats(&self) -> bool {
-        self.nominal_bytes > self.arena_bytes
+        self.arena.repeats()
     }
 
     /// Memory that the weights of a session on this plan take: the arena, and where ONNX Runtime prepacks them, one copy
@@ -63,20 +54,14 @@ impl WeightsPlan {
     }
 }
 
-/// A stretch of the arena whose values are drawn from one distribution.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Region {
-    end: u64,
-    dtype: DataType,
-    half_width: f32,
-}
-
 /// Gives each external weight of the graph its place in an arena of `capacity` bytes (more, when one weight alone is
 /// larger) and writes that into the model.
 pub fn plan(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
-    let aligned: u64 = graph.external.iter().map(|weight| weight.bytes().next_multiple_of(ALIGNMENT)).sum();
-    let (offsets, regions) =
-        if aligned <= capacity { place_apart(&graph.external) } else { place_shared(&graph.external, capacity) };
+    let (offsets, arena) = Arena::plan(&weights(&graph.external), capacity, one_kind(&graph.external));
+    assert!(
+        !arena.repeats() || graph.external.iter().all(|weight| weight.arranged.is_empty()),
+        "arranged weights share no bytes"
+    );
     let packed_bytes = packed_bytes(graph, &offsets);
     let arranged = arranged(&graph.external, &offsets);
     if let Some(model_graph) = &mut graph.model.graph {
@@ -91,12 +76,29 @@ pub fn plan(graph: &mut BuiltGraph, capacity: u64) -> WeightsPlan {
     }
     WeightsPlan {
         file_name: FILE_NAME,
-        arena_bytes: regions.last().map_or(0, |region| region.end),
+        arena_bytes: arena.bytes(),
         nominal_bytes: graph.external.iter().map(ExternalWeight::bytes).sum(),
         packed_bytes,
-        regions,
+        arena,
         arranged,
     }
+}
+
+fn weights(external: &[ExternalWeight]) -> Vec<Weight> {
+    let weight = |weight: &ExternalWeight| Weight {
+        dims: weight.dims.clone(),
+        bytes: weight.bytes(),
+        values: Values::around_zero(weight.dtype, weight.half_width),
+    };
+    external.iter().map(weight).collect()
+}
+
+/// Where weights overlap, one scale serves all: the smallest, with which no product grows.
+fn one_kind(external: &[ExternalWeight]) -> impl Fn(Values) -> Values {
+    let half_width = external.iter().map(|weight| weight.half_width).fold(f32::INFINITY, f32::min);
+    // A graph has its large weights in one precision: those that stay in another are few and fit.
+    let dtype = external.first().map_or(DataType::Float, |weight| weight.dtype);
+    move |_| Values::around_zero(dtype, half_width)
 }
 
 /// Size of the distinct weights that any node but a Gather reads.
@@ -125,72 +127,12 @@ fn arranged(weights: &[ExternalWeight], offsets: &[u64]) -> Vec<ArrangedRun> {
     all.collect()
 }
 
-/// One after the other, each in a region of its own scale.
-fn place_apart(weights: &[ExternalWeight]) -> (Vec<u64>, Vec<Region>) {
-    let mut end = 0;
-    weights
-        .iter()
-        .map(|weight| {
-            let offset = end;
-            end += weight.bytes().next_multiple_of(ALIGNMENT);
-            (offset, Region { end, dtype: weight.dtype, half_width: weight.half_width })
-        })
-        .unzip()
-}
-
-/// A few offsets for each shape, spread over an arena of `capacity` bytes (more, when one weight alone is larger).
-/// Weights overlap, so one scale serves all: the smallest, with which no product grows.
-fn place_shared(weights: &[ExternalWeight], capacity: u64) -> (Vec<u64>, Vec<Region>) {
-    assert!(weights.iter().all(|weight| weight.arranged.is_empty()), "arranged weights share no bytes");
-    let largest = weights.iter().map(ExternalWeight::bytes).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
-    let end = capacity.max(largest);
-    let mut used: BTreeMap<&[i64], u64> = BTreeMap::new();
-    let offsets = weights
-        .iter()
-        .map(|weight| {
-            let turn = used.entry(&weight.dims).or_default();
-            let places = (ROTATION_BYTES / weight.bytes().max(1)).clamp(2, 8);
-            let slot = *turn % places;
-            *turn += 1;
-            let room = end - weight.bytes().next_multiple_of(ALIGNMENT);
-            (room / (places - 1) * slot) / ALIGNMENT * ALIGNMENT
-        })
-        .collect();
-    let half_width = weights.iter().map(|weight| weight.half_width).fold(f32::INFINITY, f32::min);
-    // A graph has its large weights in one precision: those that stay in another are few and fit.
-    let dtype = weights.first().map_or(DataType::Float, |weight| weight.dtype);
-    (offsets, vec![Region { end, dtype, half_width }])
-}
-
-/// The arena's bytes: equal on every machine, without a period, neither denormal nor zero. Uses all cores for as long
-/// as it takes: most of that is the system handing out memory, which one core asks for no faster than it can clear it.
+/// The arena's bytes: equal on every machine, without a period, neither denormal nor zero but where that is arranged.
 pub fn fill(plan: &WeightsPlan) -> Arc<[u8]> {
-    let length = usize::try_from(plan.arena_bytes).expect("an arena fits the memory that it was planned for");
-    // SAFETY: the slice is allocated zeroed, and zero is a valid `u8`.
-    let mut arena = unsafe { Arc::<[u8]>::new_zeroed_slice(length).assume_init() };
-    let bytes = Arc::get_mut(&mut arena).expect("the arena was made here and has no other owner");
-    ask_for_huge_pages(bytes);
-    let pieces = Mutex::new(pieces(plan, bytes).into_iter());
-    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || {
-        while let Some(piece) = next() {
-            piece.fill();
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..std::thread::available_parallelism().map_or(1, usize::from).min(FILLING_THREADS) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    arrange(Arc::get_mut(&mut arena).expect("the arena still has no other owner"), &plan.arranged);
+    let mut arena = plan.arena.fill();
+    arrange(Arc::get_mut(&mut arena).expect("the arena was made here and has no other owner"), &plan.arranged);
     arena
 }
-
-/// More threads than this wait for memory instead of filling it.
-const FILLING_THREADS: usize = 4;
-/// Longest stretch that one thread fills at a time, in bytes.
-const PIECE_BYTES: usize = 32 << 20;
 
 /// Writes the values that are not drawn.
 fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
@@ -206,84 +148,10 @@ fn arrange(arena: &mut [u8], runs: &[ArrangedRun]) {
     }
 }
 
-/// Numbers of a piece that are drawn, in bytes; the rest are copies of stretches of them.
-const DRAWN_BYTES: usize = 256 << 10;
-
-/// A part of one region.
-struct Piece<'a> {
-    bytes: &'a mut [u8],
-    start: u64,
-    region: Region,
-}
-
-/// Cuts the arena at the ends of its regions and every [`PIECE_BYTES`] within one.
-fn pieces<'a>(plan: &WeightsPlan, mut rest: &'a mut [u8]) -> Vec<Piece<'a>> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    for region in &plan.regions {
-        while start < region.end {
-            let left = usize::try_from(region.end - start).unwrap_or(usize::MAX);
-            let (bytes, after) = rest.split_at_mut(left.min(PIECE_BYTES));
-            let size = bytes.len() as u64;
-            pieces.push(Piece { bytes, start, region: *region });
-            (rest, start) = (after, start + size);
-        }
-    }
-    pieces
-}
-
-impl Piece<'_> {
-    /// Writes numbers of the region's type, uniform in plus or minus its half width, that depend on the place in the arena alone.
-    ///
-    /// Drawing every number would take most of a launch's start. Stretches of irregular length from irregular places
-    /// repeat with no period, which is what caches and the runtime's search for equal content could notice.
-    fn fill(self) {
-        let Piece { bytes, start, region } = self;
-        let mut random = fastrand::Rng::with_seed(start);
-        let (drawn, mut rest) = bytes.split_at_mut(bytes.len().min(DRAWN_BYTES));
-        let mut draw = || {
-            // Under the exponent of 1.0, mantissa bits give [1, 2); an odd mantissa is never 1.5, so no value is zero.
-            let unit = f32::from_bits(0x3f80_0001 | (random.u32(..) >> 9));
-            (unit - 1.5) * (2.0 * region.half_width)
-        };
-        if region.dtype == DataType::Float16 {
-            drawn.chunks_exact_mut(2).for_each(|bytes| bytes.copy_from_slice(&normal_half(draw()).to_le_bytes()));
-        } else {
-            drawn.chunks_exact_mut(4).for_each(|bytes| bytes.copy_from_slice(&draw().to_le_bytes()));
-        }
-        while !rest.is_empty() {
-            let line = LINE * random.usize(0..drawn.len() / LINE);
-            let length = (LINE * random.usize(64..1024)).min(drawn.len() - line).min(rest.len());
-            let (now, later) = rest.split_at_mut(length);
-            now.copy_from_slice(&drawn[line..line + length]);
-            rest = later;
-        }
-    }
-}
-
-/// The nearest number of 16 bits that is neither zero nor denormal.
-fn normal_half(value: f32) -> f16 {
-    let least = f16::MIN_POSITIVE.to_f32();
-    f16::from_f32(if value.abs() < least { least.copysign(value) } else { value })
-}
-
-/// Touching fresh memory in pages of 4 KiB takes several times as long as writing it; a refusal costs only that time.
-#[cfg(target_os = "linux")]
-fn ask_for_huge_pages(bytes: &mut [u8]) {
-    const PAGE: usize = 4096;
-    let skip = bytes.as_ptr().align_offset(PAGE);
-    if let Some(pages) = bytes.get_mut(skip..).filter(|pages| !pages.is_empty()) {
-        // SAFETY: the range is owned memory that starts at a page, and this advice does not change its contents.
-        unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len(), libc::MADV_HUGEPAGE) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ask_for_huge_pages(_: &mut [u8]) {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::arena::LINE;
     use crate::onnx::builder::{GraphBuilder, Init, Run};
     use crate::onnx::proto::tensor_proto::DataType;
 
@@ -308,7 +176,7 @@ mod tests {
         let mut graph = graph(&[&[100, 99], &[100, 99], &[64, 128]]);
         let plan = plan(&mut graph, CAPACITY);
         let places = places(&graph);
-        assert!(places.iter().all(|(offset, _)| offset % ALIGNMENT == 0));
+        assert!(places.iter().all(|(offset, _)| offset % LINE == 0));
         assert!(places.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0));
         assert_eq!(plan.nominal_bytes, (9900 + 9900 + 8192) * 4);
         assert!(plan.arena_bytes >= plan.nominal_bytes);
@@ -321,7 +189,7 @@ mod tests {
         let mut graph = graph(&shapes);
         let plan = plan(&mut graph, capacity);
         let mut offsets = places(&graph);
-        assert!(offsets.iter().all(|(offset, length)| offset + length <= capacity && offset % ALIGNMENT == 0));
+        assert!(offsets.iter().all(|(offset, length)| offset + length <= capacity && offset % LINE == 0));
         assert_ne!(offsets[0], offsets[1], "neighbours read other bytes");
         offsets.sort_unstable();
         offsets.dedup();
@@ -377,30 +245,5 @@ mod tests {
         assert!(values.iter().all(|value| value.is_normal()));
         let widest = values[..3_000_000].iter().fold(0.0_f32, |most, value| most.max(value.to_f32().abs()));
         assert!((0.0313..0.0317).contains(&widest), "{widest}");
-    }
-
-    #[test]
-    fn the_filling_is_reproducible_normal_and_aperiodic() {
-        let mut graph = graph(&[&[300, 1000], &[2000, 500]]);
-        let plan = plan(&mut graph, CAPACITY);
-        let bytes = fill(&plan);
-        assert_eq!(bytes, fill(&plan));
-        let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-        assert!(values.iter().all(|value| value.is_normal()));
-        let (small, large) = ((3.0_f32 / 2000.0).sqrt(), (3.0_f32 / 300.0).sqrt());
-        let widest = |part: &[f32]| part.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-        assert!(widest(&values[..300_000]) <= large && widest(&values[..300_000]) > 0.99 * large);
-        assert!(widest(&values[300_000..]) <= small && widest(&values[300_000..]) > 0.99 * small);
-        let mean = values[..300_000].iter().sum::<f32>() / 300_000.0;
-        assert!(mean.abs() < 0.01 * large, "{mean}");
-        let mut bits: Vec<u32> = values[..65_536].iter().map(|value| value.to_bits()).collect();
-        bits.sort_unstable();
-        bits.dedup();
-        assert!(bits.len() > 64_500, "values repeat: {} of 65536 distinct", bits.len());
-        let lines: Vec<&[u8]> = bytes[..300_000 * 4].chunks_exact(LINE).collect();
-        let most_alike = (1..lines.len() / 2)
-            .map(|shift| lines.iter().zip(&lines[shift..]).filter(|(line, later)| line == later).count())
-            .max();
-        assert!(most_alike < Some(lines.len() / 8), "{most_alike:?} of {} lines repeat at one distance", lines.len());
     }
 }

@@ -4,7 +4,6 @@
 //! legal, keep activations finite and are equal on every machine. What is a weight, and which values suit it, follows
 //! from the operators that take it (`slots` is the table of them).
 
-mod arena;
 mod recipe;
 mod scrub;
 mod slots;

@@ -3,6 +3,7 @@
 
 use super::slots::Slot;
 use super::uses::{Use, Uses, is_packed};
+use crate::onnx::arena::Values;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::tensor;
@@ -10,76 +11,6 @@ use crate::onnx::tensor;
 /// Half the width of the range of what is added: large enough to keep activations from vanishing where every layer
 /// makes them smaller.
 const SMALL: f32 = 0.05;
-
-/// How values are drawn: uniformly, independent of one another.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Values {
-    /// Floating point of a type from `low` to `high`, never zero, denormal or beyond the type.
-    Reals {
-        /// [`DataType::Float`], `Float16`, `Bfloat16` or `Double`.
-        data_type: DataType,
-        /// Least value.
-        low: f32,
-        /// Greatest value.
-        high: f32,
-    },
-    /// Whole numbers of `bits` bits from `low` to `high`.
-    Integers {
-        /// 8, 16 or 32; signed numbers in two's complement.
-        bits: u32,
-        /// Least value.
-        low: i32,
-        /// Greatest value.
-        high: i32,
-    },
-    /// Floating point of 8 bits: any sign and mantissa, these exponents.
-    Tiny {
-        /// Bits of the mantissa.
-        mantissa: u32,
-        /// Least biased exponent.
-        low: u8,
-        /// Greatest biased exponent.
-        high: u8,
-    },
-    /// Any bits: packed numbers of which every pattern is legal.
-    Bits,
-    /// One byte, repeated.
-    Repeated(u8),
-}
-
-impl Values {
-    /// Bytes of one drawn number; tensors are filled with whole ones.
-    pub fn width(self) -> usize {
-        match self {
-            Values::Reals { data_type: DataType::Double, .. } => 8,
-            Values::Reals { data_type: DataType::Float16 | DataType::Bfloat16, .. } => 2,
-            Values::Reals { .. } | Values::Bits => 4,
-            Values::Integers { bits, .. } => usize::try_from(bits / 8).unwrap_or(4),
-            Values::Tiny { .. } | Values::Repeated(_) => 1,
-        }
-    }
-
-    /// Values that serve wherever `self` does and that many tensors have alike, for memory that these share: ranges
-    /// around zero shrink to a power of two.
-    pub fn rounded(self) -> Values {
-        match self {
-            Values::Reals { data_type, low, high } if low == -high && high > 0.0 => {
-                let high = power_of_two(high);
-                Values::Reals { data_type, low: -high, high }
-            }
-            Values::Reals { data_type, low, high } if low > 0.0 => {
-                let scale = power_of_two(low);
-                Values::Reals { data_type, low: scale, high: scale * (high / low) }
-            }
-            other => other,
-        }
-    }
-}
-
-/// The greatest power of two that is not above a positive normal number: its exponent without its mantissa.
-fn power_of_two(number: f32) -> f32 {
-    f32::from_bits(number.to_bits() & 0x7f80_0000)
-}
 
 /// How to fill `tensor`, or why that is impossible: a clause about the tensor, such as "nobody can make up strings".
 pub(super) fn recipe<'m>(tensor: &'m TensorProto, uses: &Uses<'m>) -> Result<Values, String> {
@@ -217,19 +148,4 @@ fn whole(data_type: DataType, found: &[Use<'_>]) -> Result<Values, String> {
 /// Operators that hand their first input's numbers on, to those that decide what they are for.
 fn moves(op_type: &str) -> bool {
     matches!(op_type, "Cast" | "Identity" | "Reshape" | "Squeeze" | "Transpose" | "Unsqueeze")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shared_ranges_shrink_to_powers_of_two_and_positive_ones_keep_their_width() {
-        let reals = |low, high| Values::Reals { data_type: DataType::Float, low, high };
-        assert_eq!(reals(-0.3, 0.3).rounded(), reals(-0.25, 0.25));
-        assert_eq!(reals(-0.25, 0.25).rounded(), reals(-0.25, 0.25));
-        assert_eq!(reals(1.0, 1.25).rounded(), reals(1.0, 1.25));
-        assert_eq!(reals(3.0, 6.0).rounded(), reals(2.0, 4.0));
-        assert_eq!(Values::Bits.rounded(), Values::Bits);
-    }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::arena::{self, Plan, Weight};
-use super::recipe::{self, Values};
+use super::recipe;
 use super::uses::Uses;
 use super::{DROPPED, WeightlessError, describe, is_at, strip};
+use crate::onnx::arena::{self, Arena, Values, Weight};
 use crate::onnx::proto::{GraphProto, ModelProto, TensorProto};
 use crate::onnx::visit::{self, Scope, TensorRole, Visitor};
 use crate::onnx::{offload, tensor};
@@ -28,23 +28,23 @@ const FREE_INITIALIZERS: i64 = 4;
 pub struct Synthetic {
     /// Size of all made-up weights as deployed, without sharing, in bytes.
     pub nominal_bytes: u64,
-    plan: Plan,
+    arena: Arena,
 }
 
 impl Synthetic {
     /// Size of the arena in bytes.
     pub fn arena_bytes(&self) -> u64 {
-        self.plan.bytes()
+        self.arena.bytes()
     }
 
     /// True where weights share bytes of the arena, because they do not fit it one beside the other.
     pub fn repeats(&self) -> bool {
-        self.plan.repeats()
+        self.arena.repeats()
     }
 
     /// The bytes that stand for the file [`FILE_NAME`], equal on every machine.
     pub fn arena(&self) -> Arc<[u8]> {
-        self.plan.fill()
+        self.arena.fill()
     }
 }
 
@@ -62,7 +62,7 @@ pub fn synthesize(model: &mut ModelProto, path: &Path) -> Result<Synthetic, Weig
     }
     let recipes = recipes(model, path)?;
     let weights: Vec<Weight> = recipes.iter().flatten().filter(|it| it.in_arena).map(|it| it.weight.clone()).collect();
-    let (offsets, plan) = arena::plan(&weights);
+    let (offsets, arena) = Arena::plan(&weights, arena::CAPACITY, Values::rounded);
     let nominal_bytes = recipes.iter().flatten().map(|it| it.weight.bytes).sum();
     let (mut offsets, mut recipes, mut seed) = (offsets.into_iter(), recipes.into_iter(), 0);
     visit::tensors_mut(model, &mut |_, tensor| {
@@ -73,13 +73,13 @@ pub fn synthesize(model: &mut ModelProto, path: &Path) -> Result<Synthetic, Weig
             return Ok(());
         }
         seed += 1;
-        let Weight { bytes, values } = recipe.weight;
+        let Weight { bytes, values, .. } = recipe.weight;
         let mut filled = vec![0; usize::try_from(bytes).unwrap_or(0)];
         arena::draw(&mut filled, values, seed);
         tensor::set_raw(tensor, Bytes::from(filled));
         Ok::<_, WeightlessError>(())
     })?;
-    Ok(Synthetic { nominal_bytes, plan })
+    Ok(Synthetic { nominal_bytes, arena })
 }
 
 /// How one absent tensor is filled.
@@ -130,7 +130,7 @@ pub(super) fn recipes(model: &ModelProto, path: &Path) -> Result<Vec<Option<Reci
 
 fn sized(tensor: &TensorProto, values: Values) -> Result<Weight, String> {
     match tensor::byte_len(tensor) {
-        Some(bytes) => Ok(Weight { bytes, values }),
+        Some(bytes) => Ok(Weight { dims: tensor.dims.clone(), bytes, values }),
         None => Err("its extents are impossible".to_owned()),
     }
 }
