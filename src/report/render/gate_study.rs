@@ -120,7 +120,7 @@ fn slowed(study: &GateStudy, writer: &mut dyn Write) -> io::Result<()> {
     )?;
     writeln!(
         writer,
-        "`compare` says it grew by. Found / comparisons; behind a `!`, comparisons that blame another operator too.\n"
+        "`compare` says it grew by. Counts of nodes are hidden from all methods. Found / comparisons; behind a `!`, comparisons that blame another operator too.\n"
     )?;
     head("| model | machine | operator | share | size | reached | measured |", writer)?;
     for row in &study.slowed {
