@@ -18,11 +18,18 @@ pub(super) struct Flips {
 impl Flips {
     /// All flips of up to twelve pairs; of more, a sample that depends on `seed` alone.
     pub(super) fn of(pairs: usize, seed: [u8; 32]) -> Flips {
-        let width = pairs.div_ceil(8).max(1);
-        if pairs <= EXACT_UP_TO {
-            let rows = 0..1_u32 << pairs;
-            return Flips { bytes: rows.flat_map(|row| row.to_le_bytes().into_iter().take(width)).collect(), width };
-        }
+        if pairs <= EXACT_UP_TO { Flips::all(pairs) } else { Flips::drawn(pairs, seed) }
+    }
+
+    /// Every flip of up to 31 pairs.
+    pub(super) fn all(pairs: usize) -> Flips {
+        let width = width(pairs);
+        let rows = 0..1_u32 << pairs;
+        Flips { bytes: rows.flat_map(|row| row.to_le_bytes().into_iter().take(width)).collect(), width }
+    }
+
+    fn drawn(pairs: usize, seed: [u8; 32]) -> Flips {
+        let width = width(pairs);
         let mut bytes = vec![0; width];
         bytes.extend(Stream { seed, block: 0 }.flatten().take(width * DRAWN));
         Flips { bytes, width }
@@ -42,6 +49,11 @@ impl Flips {
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes.chunks_exact(self.width)
     }
+}
+
+/// Bytes of a flip.
+fn width(pairs: usize) -> usize {
+    pairs.div_ceil(8).max(1)
 }
 
 /// Random bytes: SHA-256 of the seed and a counter, so that no library's version is part of a result.

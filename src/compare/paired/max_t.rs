@@ -120,7 +120,11 @@ impl Prepared {
 /// `prior_variance`.
 pub(super) fn test(hypotheses: &[Hypothesis]) -> Outcome {
     let pairs = hypotheses.iter().map(|hypothesis| hypothesis.values.len()).max().unwrap_or(0);
-    let flips = Flips::of(pairs, seed(hypotheses));
+    over(hypotheses, &Flips::of(pairs, seed(hypotheses)))
+}
+
+/// The same over given flips.
+pub(super) fn over(hypotheses: &[Hypothesis], flips: &Flips) -> Outcome {
     let prepared: Vec<Prepared> = hypotheses.iter().map(Prepared::of).collect();
     let observed: Vec<f64> = prepared.iter().map(|p| p.statistic(&vec![0; flips.width()])).collect();
     let mut slower = StepDown::of(&observed);
@@ -191,5 +195,191 @@ impl StepDown {
             adjusted[*index] = count(most) / count(flips);
         }
         adjusted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::summary::testing::Noise;
+
+    fn hypothesis(values: &[f64], prior_variance: f64) -> Hypothesis {
+        Hypothesis { values: values.to_vec(), prior_variance }
+    }
+
+    // ---- Published examples ------------------------------------------------------------------------------------
+
+    /// Darwin's maize, crossed less self-fertilized, in eighths of an inch: Fisher (1935), The Design of Experiments,
+    /// section 21.
+    const MAIZE: [f64; 15] = [49.0, -67.0, 8.0, 16.0, 6.0, 23.0, 28.0, 41.0, 14.0, 29.0, 56.0, 24.0, 75.0, 60.0, -48.0];
+
+    /// Hours of sleep gained by ten patients, the second drug less the first: Student (1908), "The probable error of a
+    /// mean", Biometrika 6.
+    const SLEEP: [f64; 10] = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];
+
+    #[test]
+    fn darwins_maize_is_as_likely_as_fisher_counted() {
+        // 863 of 32,768 sums are as large as that of the 314 eighths observed.
+        let exact = over(&[hypothesis(&MAIZE, 1e-8)], &Flips::all(15));
+        assert_eq!(exact.adjusted[0].slower, 863.0 / 32_768.0);
+        // All that are not larger, and those that are equal again: 28 of them.
+        assert_eq!(exact.adjusted[0].faster, (32_768.0 - 863.0 + 28.0) / 32_768.0);
+        let drawn = test(&[hypothesis(&MAIZE, 1e-8)]).adjusted[0].slower;
+        assert!((drawn - 863.0 / 32_768.0).abs() < 0.003, "{drawn}");
+    }
+
+    #[test]
+    fn equal_statistics_count_as_reached() {
+        // No patient slept less, and the sign of one zero is free: 2 of 1024 sums are as large.
+        assert_eq!(test(&[hypothesis(&SLEEP, 1e-8)]).adjusted[0], Adjusted { slower: 2.0 / 1024.0, faster: 1.0 });
+        let nothing = [hypothesis(&[0.0; 8], 1e-8), hypothesis(&[0.0; 8], 1e-8)];
+        assert_eq!(test(&nothing).adjusted, [Adjusted { slower: 1.0, faster: 1.0 }; 2]);
+    }
+
+    #[test]
+    fn the_statistic_is_students_where_nothing_is_added() {
+        // t = 2.148 (Fisher 1935, section 17) and 4.0621 (Student 1908).
+        for (values, expected) in [(&MAIZE[..], 2.148), (&SLEEP[..], 4.0621)] {
+            let flip = [0; 2];
+            let t = Prepared::of(&hypothesis(values, 0.0)).statistic(&flip);
+            assert!((t - expected).abs() < 5e-4, "{t}");
+        }
+    }
+
+    // ---- Against the definition --------------------------------------------------------------------------------
+
+    /// Adjusted probabilities of large means, straight from the definition: for each hypothesis the share of all flips
+    /// in which the largest statistic among it and all less extreme ones is as large, made monotone.
+    fn defined(hypotheses: &[Hypothesis], pairs: usize) -> Vec<f64> {
+        let statistic = |hypothesis: &Hypothesis, flip: usize| {
+            let n = hypothesis.values.len();
+            let sign = |pair: usize| if (flip >> pair) % 2 == 1 { -1.0 } else { 1.0 };
+            let flipped: Vec<f64> = (0..n).map(|pair| sign(pair) * hypothesis.values[pair]).collect();
+            let mean = flipped.iter().sum::<f64>() / n as f64;
+            let squares: f64 = flipped.iter().map(|value| (value - mean) * (value - mean)).sum();
+            mean * (n as f64).sqrt() / (squares / (n as f64 - 1.0) + hypothesis.prior_variance).sqrt()
+        };
+        let flips = 1_usize << pairs;
+        let observed: Vec<f64> = hypotheses.iter().map(|hypothesis| statistic(hypothesis, 0)).collect();
+        let alone = |index: usize| {
+            let rivals: Vec<&Hypothesis> =
+                (0..hypotheses.len()).filter(|i| observed[*i] <= observed[index]).map(|i| &hypotheses[i]).collect();
+            let reaches = |flip: &usize| {
+                rivals.iter().any(|rival| statistic(rival, *flip) >= observed[index] - 1e-9 * observed[index].abs())
+            };
+            (0..flips).filter(reaches).count() as f64 / flips as f64
+        };
+        let alone: Vec<f64> = (0..hypotheses.len()).map(alone).collect();
+        let monotone = |index: usize| {
+            let above = (0..alone.len()).filter(|i| observed[*i] >= observed[index]);
+            above.map(|i| alone[i]).fold(0.0, f64::max)
+        };
+        (0..alone.len()).map(monotone).collect()
+    }
+
+    fn negated(hypotheses: &[Hypothesis]) -> Vec<Hypothesis> {
+        let negate = |h: &Hypothesis| Hypothesis { values: h.values.iter().map(|v| -v).collect(), ..h.clone() };
+        hypotheses.iter().map(negate).collect()
+    }
+
+    /// Hypotheses of 2 to 9 values, some drawn from few numbers so that statistics tie.
+    fn families() -> impl Strategy<Value = Vec<Hypothesis>> {
+        let smooth = prop::collection::vec(-0.2..0.3_f64, 2..10);
+        let coarse = prop::collection::vec((-3..4_i32).prop_map(|step| f64::from(step) * 0.25), 2..10);
+        let values = prop_oneof![smooth, coarse];
+        let one = (values, 1e-6..0.01_f64).prop_map(|(values, prior)| hypothesis(&values, prior));
+        prop::collection::vec(one, 1..8)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_fast_path_is_the_definition(family in families()) {
+            let pairs = family.iter().map(|h| h.values.len()).max().unwrap();
+            let outcome = test(&family);
+            let (slower, faster) = (defined(&family, pairs), defined(&negated(&family), pairs));
+            for (index, adjusted) in outcome.adjusted.iter().enumerate() {
+                prop_assert_eq!(adjusted.slower, slower[index]);
+                prop_assert_eq!(adjusted.faster, faster[index]);
+            }
+        }
+
+        #[test]
+        fn exchanging_the_sides_exchanges_the_directions(family in families()) {
+            let (there, back) = (test(&family), test(&negated(&family)));
+            for (there, back) in there.adjusted.iter().zip(&back.adjusted) {
+                prop_assert_eq!((there.slower, there.faster), (back.faster, back.slower));
+            }
+        }
+
+        #[test]
+        fn the_critical_value_is_where_significance_begins(family in families(), level in 0.01..0.5_f64) {
+            // What lies above it is significant, single-step and so step-down too; the largest below it is not.
+            let outcome = test(&family);
+            let critical = outcome.critical(level);
+            let observed: Vec<f64> = family.iter().map(|h| Prepared::of(h).statistic(&[0; 2])).collect();
+            let largest = (0..family.len()).max_by(|a, b| observed[*a].total_cmp(&observed[*b])).unwrap();
+            if (observed[largest] - critical).abs() > 1e-6 {
+                prop_assert_eq!(observed[largest] > critical, outcome.adjusted[largest].slower <= level);
+            }
+        }
+    }
+
+    #[test]
+    fn draws_mirror_too_and_do_not_hang_on_the_order() {
+        let mut noise = Noise::seeded(5);
+        let family: Vec<Hypothesis> =
+            (0..6).map(|_| hypothesis(&std::array::from_fn::<f64, 20, _>(|_| noise.normal() + 0.5), 0.1)).collect();
+        let (one, other) = (test(&family), test(&negated(&family)));
+        let mirrored: Vec<_> = other.adjusted.iter().map(|a| Adjusted { slower: a.faster, faster: a.slower }).collect();
+        assert_eq!(one.adjusted, mirrored);
+        let reversed: Vec<Hypothesis> = family.iter().rev().cloned().collect();
+        let back: Vec<Adjusted> = test(&reversed).adjusted.into_iter().rev().collect();
+        assert_eq!(one.adjusted, back);
+        assert!(one.adjusted.iter().all(|a| a.slower >= 1.0 / 20_001.0));
+    }
+
+    #[test]
+    fn too_few_flips_have_no_critical_value() {
+        let outcome = test(&[hypothesis(&[1.0, 2.0, 1.0], 0.1)]);
+        assert_eq!((outcome.smallest(), outcome.critical(0.1)), (0.125, f64::INFINITY));
+        assert!(outcome.critical(0.13).is_finite());
+        assert_eq!(test(&[]).critical(0.01), f64::INFINITY);
+    }
+
+    // ---- How often it is right ---------------------------------------------------------------------------------
+
+    /// Families of 60 whose noise differs up to tenfold, the first one moved by `effect`; how many of 300 have an
+    /// adjusted probability of at most `alpha` for the first, and for any other.
+    fn found(effect: f64, prior_weight: f64, alpha: f64) -> (usize, usize) {
+        let mut noise = Noise::seeded(11);
+        let (mut hits, mut others) = (0, 0);
+        for _ in 0..300 {
+            let draw = |index: usize, noise: &mut Noise| -> Vec<f64> {
+                let deviation = 0.02 * (0.6 * noise.normal()).exp();
+                let centre = if index == 0 { effect } else { 0.0 };
+                (0..8).map(|_| centre + deviation * noise.normal()).collect()
+            };
+            let all: Vec<Hypothesis> = (0..60).map(|index| hypothesis(&draw(index, &mut noise), 0.0)).collect();
+            let typical =
+                crate::summary::median(&all.iter().map(Hypothesis::second_moment).collect::<Vec<_>>()).unwrap();
+            let prior_variance = (prior_weight * typical).max(1e-12);
+            let all: Vec<Hypothesis> = all.into_iter().map(|h| Hypothesis { prior_variance, ..h }).collect();
+            let adjusted = test(&all).adjusted;
+            hits += usize::from(adjusted[0].slower <= alpha);
+            others += usize::from(adjusted[1..].iter().any(|adjusted| adjusted.slower <= alpha));
+        }
+        (hits, others)
+    }
+
+    #[test]
+    fn what_is_typical_added_to_each_variance_finds_more_and_no_more_that_is_not_there() {
+        let alpha = 1.0 / 256.0;
+        let ((without, red_without), (with, red_with)) = (found(0.07, 0.0, alpha), found(0.07, 0.25, alpha));
+        assert!(with >= without + 20, "{without} without, {with} with");
+        assert!(red_without <= 5 && red_with <= 5, "{red_without} and {red_with} of 300 at a level of 0.004");
     }
 }
