@@ -1,29 +1,39 @@
 //! The baseline of one scenario on one machine class.
 
 use crate::scenario::{Provider, ScenarioId};
-use crate::summary::{Field, OperatorKey, Sample, Side, SideOperator, Summary};
+use crate::summary::{
+    Field, OperatorKey, OperatorPast, OperatorSummary, Past, Sample, Side, SideOperator, SideShape, Summary,
+};
 use crate::taxonomy::{self, Group};
 
 use super::Fingerprint;
+use super::history::{Accepted, Identity};
 use super::number::rounded;
 
-/// Version of the file's layout; a file of another version is refused by name.
-pub const BASELINE_SCHEMA: u32 = 1;
+/// Version of the file's layout. An older file is outdated and is written anew, a newer one wants a newer program.
+pub const BASELINE_SCHEMA: u32 = 2;
 
-/// What a baseline file holds. All times and shares have 4 significant digits, in memory too, so that a document and
-/// its file never disagree.
+/// What a baseline file holds. All times and ratios have 4 significant digits, in memory too, so that a document and its
+/// file never disagree.
+///
+/// Lines may be of different days: an accept rewrites those that moved and keeps the others byte for byte. What it
+/// rewrites it divides by the machine factor between the days, so that all operators stand for one state of the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// The scenario.
     pub id: ScenarioId,
+    /// [`crate::summary::PROTOCOL`] of the program that measured it.
+    pub protocol: u32,
     /// The machine class that the times hold for.
     pub fingerprint: Fingerprint,
-    /// What else was true when it was measured.
+    /// What else was true when it was last accepted as a whole.
     pub recorded: Recorded,
     /// Unprofiled latency in microseconds, a value per launch.
     pub latency_us: Sample,
     /// Operators, sorted by key and provider.
     pub operators: Vec<OperatorBaseline>,
+    /// The first accept, then the last few, oldest first; never empty.
+    pub history: Vec<Accepted>,
 }
 
 /// Facts beside the fingerprint: a difference in them is a possible cause, never a reason not to compare.
@@ -54,10 +64,16 @@ pub struct OperatorBaseline {
     pub provider: String,
     /// Executions in one run, at least 1.
     pub executions: u32,
-    /// Self time per run in microseconds, a value per launch.
+    /// How many of them ONNX Runtime put in.
+    pub inserted: u32,
+    /// Self time per run in microseconds, a value per launch, each with what the operators of its launch had in common
+    /// divided out.
     pub self_us: Sample,
-    /// Median share, 0 to 1.
-    pub share: f64,
+    /// This time relative to the first accept's, as far as nobody has looked at the change: what the rewriting of all
+    /// lines took along without a verdict. 1 where it took nothing.
+    pub held: f64,
+    /// The input types and shapes it runs at, by text; empty where they are not known, or not the same in each launch.
+    pub shapes: Vec<SideShape>,
 }
 
 /// What a summary does not know of its own circumstances.
@@ -72,50 +88,56 @@ pub struct Facts {
 }
 
 impl Document {
-    /// The baseline that a summary makes. Operators that most launches did not run are left out.
+    /// The first baseline, which a summary makes. Operators that most launches did not run are left out.
     pub fn from_summary(summary: &Summary, fingerprint: Fingerprint, facts: Facts) -> Self {
-        let mut operators: Vec<OperatorBaseline> = summary
-            .operators
-            .iter()
-            .filter(|operator| operator.executions > 0)
-            .map(|operator| OperatorBaseline {
-                key: operator.key.clone(),
-                provider: operator.provider.clone(),
-                executions: operator.executions,
-                self_us: rounded_sample(&operator.self_us),
-                share: rounded(operator.share.median()),
-            })
-            .collect();
+        let common = summary.common();
+        let operator = |operator: &OperatorSummary| OperatorBaseline {
+            key: operator.key.clone(),
+            provider: operator.provider.clone(),
+            executions: operator.executions,
+            inserted: operator.inserted.as_ref().map_or(0, |inserted| inserted.executions),
+            self_us: rounded_sample(&operator.self_us.centred(&common)),
+            held: 1.0,
+            shapes: summary.steady_shapes(operator),
+        };
+        let mut operators: Vec<OperatorBaseline> =
+            summary.operators.iter().filter(|operator| operator.executions > 0).map(operator).collect();
         operators.sort_by(|a, b| (&a.key, &a.provider).cmp(&(&b.key, &b.provider)));
+        let recorded = Recorded {
+            tool: facts.tool,
+            onnxruntime: summary.onnxruntime.clone(),
+            model_sha256: summary.model_sha256.clone(),
+            cpu: facts.cpu,
+            date: facts.date,
+            launches: u32::try_from(summary.latency_us.len()).unwrap_or(u32::MAX),
+            iterations: summary.iterations,
+        };
+        let latency_us = rounded_sample(&summary.latency_us);
         Document {
             id: summary.id.clone(),
+            protocol: summary.protocol,
             fingerprint,
-            recorded: Recorded {
-                tool: facts.tool,
-                onnxruntime: summary.onnxruntime.clone(),
-                model_sha256: summary.model_sha256.clone(),
-                cpu: facts.cpu,
-                date: facts.date,
-                launches: u32::try_from(summary.latency_us.len()).unwrap_or(u32::MAX),
-                iterations: summary.iterations,
-            },
-            latency_us: rounded_sample(&summary.latency_us),
+            history: vec![Accepted::first(&recorded, &latency_us)],
+            recorded,
+            latency_us,
             operators,
         }
     }
 
     /// The document as the base of a comparison.
     pub fn side(&self) -> Side {
+        let total_us: f64 = self.operators.iter().map(|operator| operator.self_us.median()).sum();
         let operator = |operator: &OperatorBaseline| SideOperator {
             key: operator.key.clone(),
             group: group_of(&operator.key),
             provider: operator.provider.clone(),
             executions: operator.executions,
-            inserted: None,
-            shapes: Vec::new(),
+            inserted: Some(operator.inserted),
+            shapes: operator.shapes.clone(),
             unsteady: false,
             self_us: operator.self_us.clone(),
-            share: operator.share,
+            // A share hangs on all lines, so that no line could hold it and stay as it is while others move.
+            share: if total_us > 0.0 { operator.self_us.median() / total_us } else { 0.0 },
         };
         Side {
             machine: self.fingerprint.fields(),
@@ -125,21 +147,55 @@ impl Document {
                 Field::new("tool", &self.recorded.tool),
                 Field::new("cpu", &self.recorded.cpu),
             ],
+            protocol: self.protocol,
+            centred: true,
+            past: self.past(),
             latency_us: self.latency_us.clone(),
             operators: self.operators.iter().map(operator).collect(),
         }
     }
+
+    /// How the operators moved that did.
+    fn past(&self) -> Option<Past> {
+        let (first, last) = (self.history.first()?, self.history.last()?);
+        let past = |operator: &OperatorBaseline| {
+            let identity = operator.identity();
+            let ratios: Vec<f64> = self.history.iter().map(|accepted| accepted.ratio(&identity)).collect();
+            let moved = operator.held != 1.0 || ratios.iter().any(|ratio| *ratio != 1.0);
+            let (key, provider) = identity;
+            moved.then_some(OperatorPast { key, provider, ratios, held: operator.held })
+        };
+        Some(Past {
+            since: first.date.clone(),
+            accepts: last.number.saturating_sub(first.number),
+            operators: self.operators.iter().filter_map(past).collect(),
+        })
+    }
+
+    /// Executions of all operators in one run.
+    pub(super) fn executions(&self) -> u64 {
+        self.operators.iter().map(|operator| u64::from(operator.executions)).sum()
+    }
 }
 
 impl OperatorBaseline {
-    /// The operator's name in the file: its key, followed by `@provider` where that is not the scenario's own (or
-    /// where the key itself holds an `@`).
-    pub(super) fn label(&self, own: Provider) -> String {
-        if self.provider == own.onnxruntime_name() && !self.key.0.contains('@') {
-            self.key.0.clone()
-        } else {
-            format!("{}@{}", self.key, self.provider)
-        }
+    /// What tells it from others.
+    pub fn identity(&self) -> Identity {
+        (self.key.clone(), self.provider.clone())
+    }
+}
+
+/// An operator's name in the file: its key, followed by `@provider` where that is not the scenario's own (or where the
+/// key itself holds an `@`).
+pub(super) fn label((key, provider): &Identity, own: Provider) -> String {
+    if provider == own.onnxruntime_name() && !key.0.contains('@') { key.0.clone() } else { format!("{key}@{provider}") }
+}
+
+/// The operator that a name in the file stands for.
+pub(super) fn identity(label: &str, own: Provider) -> Identity {
+    match label.rsplit_once('@') {
+        Some((key, provider)) => (OperatorKey(key.to_owned()), provider.to_owned()),
+        None => (OperatorKey(label.to_owned()), own.onnxruntime_name().to_owned()),
     }
 }
 
@@ -149,6 +205,6 @@ fn group_of(key: &OperatorKey) -> Option<Group> {
     taxonomy::get(domain, name).map(|operator| operator.group)
 }
 
-fn rounded_sample(sample: &Sample) -> Sample {
+pub(super) fn rounded_sample(sample: &Sample) -> Sample {
     Sample(sample.0.iter().map(|value| rounded(*value)).collect())
 }

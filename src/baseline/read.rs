@@ -8,11 +8,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::scenario::{Provider, ScenarioId};
-use crate::summary::{OperatorKey, Sample};
+use crate::summary::{PROTOCOL, Sample, SideShape};
 
 use super::BaselineError;
-use super::document::{BASELINE_SCHEMA, Document, OperatorBaseline, Recorded};
+use super::document::{BASELINE_SCHEMA, Document, OperatorBaseline, Recorded, identity};
 use super::fingerprint::Fingerprint;
+use super::history::{Accepted, Identity};
 use super::number::rounded;
 
 /// Just the version, so that a file of another schema is told apart from a broken one.
@@ -27,11 +28,15 @@ struct RawSchema {
 struct Raw {
     #[serde(rename = "schema")]
     _schema: i64,
+    protocol: Spanned<u32>,
     scenario: Spanned<String>,
     machine: Spanned<RawMachine>,
     recorded: RawRecorded,
     latency: RawLatency,
     operators: BTreeMap<Spanned<String>, RawOperator>,
+    #[serde(default)]
+    shapes: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    history: Spanned<BTreeMap<Spanned<String>, RawAccepted>>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +57,7 @@ struct RawRecorded {
     model_sha256: String,
     cpu: String,
     date: String,
-    launches: Spanned<u32>,
+    launches: u32,
     iterations: u32,
     executions: Spanned<u64>,
 }
@@ -69,31 +74,47 @@ struct RawLatency {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawOperator {
     executions: Spanned<u32>,
+    inserted: Option<Spanned<u32>>,
     self_us: Spanned<f64>,
-    share: Spanned<f64>,
+    drift: Option<Spanned<f64>>,
     launches_us: Spanned<Vec<Spanned<f64>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawAccepted {
+    date: String,
+    tool: String,
+    onnxruntime: String,
+    latency_us: Spanned<f64>,
+    #[serde(default)]
+    ratios: BTreeMap<Spanned<String>, Spanned<f64>>,
 }
 
 /// Reads a baseline's text. `path` is where it stands, for messages; its stem must be the scenario inside.
 ///
 /// # Errors
-/// Another schema version, or [`BaselineError::Invalid`] with the line of whatever else is wrong.
+/// [`BaselineError::Outdated`] for a file of an older layout, [`BaselineError::Newer`] for one of a later layout or
+/// protocol, or [`BaselineError::Invalid`] with the line of whatever else is wrong.
 pub fn parse(path: &Path, text: &str) -> Result<Document, BaselineError> {
     let reader = Reader { path, text };
     let header: RawSchema = toml::from_str(text).map_err(|error| reader.syntax(&error))?;
-    match header.schema {
-        None => return Err(reader.at_end("there is no `schema`, so this is not a whole baseline")),
-        Some(found) if *found.get_ref() != i64::from(BASELINE_SCHEMA) => {
-            return Err(BaselineError::Schema {
-                path: path.to_owned(),
-                line: reader.line(&found.span()),
-                found: *found.get_ref(),
-                wanted: BASELINE_SCHEMA,
-            });
-        }
-        Some(_) => {}
+    let Some(schema) = header.schema else {
+        return Err(reader.at_end("there is no `schema`, so this is not a whole baseline"));
+    };
+    let (found, known) = (*schema.get_ref(), i64::from(BASELINE_SCHEMA));
+    if found < known {
+        let (path, line) = (path.to_owned(), reader.line(&schema.span()));
+        return Err(BaselineError::Outdated { path, line, found, known: BASELINE_SCHEMA });
+    }
+    if found > known {
+        return Err(reader.newer(&schema.span(), "schema", found, BASELINE_SCHEMA));
     }
     let raw: Raw = toml::from_str(text).map_err(|error| reader.syntax(&error))?;
+    let protocol = *raw.protocol.get_ref();
+    if protocol > PROTOCOL {
+        return Err(reader.newer(&raw.protocol.span(), "protocol", protocol.into(), PROTOCOL));
+    }
     reader.document(raw)
 }
 
@@ -115,16 +136,19 @@ impl Reader<'_> {
         }
         let machine_span = raw.machine.span();
         let fingerprint = self.fingerprint(raw.machine.into_inner(), &machine_span)?;
-        let recorded = raw.recorded;
-        let launches = *recorded.launches.get_ref();
-        let latency_us = self.sample("[latency] launches-us", &raw.latency.launches_us, launches)?;
+        let own = fingerprint.provider;
+        let latency_us = self.sample("[latency] launches-us", &raw.latency.launches_us)?;
         self.agrees("[latency] median-us", &raw.latency.median_us, latency_us.median())?;
         if let Some(spread) = &raw.latency.spread {
             self.number("[latency] spread", spread)?;
         }
-        let operators = self.operators(raw.operators, fingerprint.provider, launches)?;
+        let mut operators = self.operators(raw.operators, own)?;
+        self.shapes(raw.shapes, own, &mut operators)?;
+        operators.sort_by(|a, b| (&a.key, &a.provider).cmp(&(&b.key, &b.provider)));
+        let recorded = raw.recorded;
         let document = Document {
             id: ScenarioId(raw.scenario.into_inner()),
+            protocol: raw.protocol.into_inner(),
             fingerprint,
             recorded: Recorded {
                 tool: recorded.tool,
@@ -132,11 +156,12 @@ impl Reader<'_> {
                 model_sha256: recorded.model_sha256,
                 cpu: recorded.cpu,
                 date: recorded.date,
-                launches,
+                launches: recorded.launches,
                 iterations: recorded.iterations,
             },
             latency_us,
             operators,
+            history: self.history(raw.history, own)?,
         };
         let (says, has) = (*recorded.executions.get_ref(), document.executions());
         if says != has {
@@ -171,51 +196,138 @@ impl Reader<'_> {
         &self,
         raw: BTreeMap<Spanned<String>, RawOperator>,
         own: Provider,
-        launches: u32,
     ) -> Result<Vec<OperatorBaseline>, BaselineError> {
         let mut operators = Vec::with_capacity(raw.len());
-        let mut seen: HashMap<(OperatorKey, String), usize> = HashMap::new();
+        let mut seen: HashMap<Identity, usize> = HashMap::new();
         for (label, raw) in raw {
             let (span, label) = (label.span(), label.into_inner());
-            let (key, provider) = match label.rsplit_once('@') {
-                Some((key, provider)) => (key.to_owned(), provider.to_owned()),
-                None => (label.clone(), own.onnxruntime_name().to_owned()),
-            };
-            let identity = (OperatorKey(key), provider);
+            let identity = identity(&label, own);
             if let Some(first) = seen.insert(identity.clone(), self.line(&span)) {
                 return Err(self.invalid(&span, format!("operator `{label}` stands on line {first} already")));
             }
-            if *raw.executions.get_ref() == 0 {
-                return Err(self.invalid(&raw.executions.span(), format!("`{label}`: executions must be at least 1")));
-            }
-            let self_us = self.sample(&format!("`{label}`: launches-us"), &raw.launches_us, launches)?;
-            self.agrees(&format!("`{label}`: self-us"), &raw.self_us, self_us.median())?;
-            let share = self.number(&format!("`{label}`: share"), &raw.share)?;
-            if share > 1.0 {
-                return Err(self.invalid(&raw.share.span(), format!("`{label}`: share is {share}, above 1")));
-            }
-            let (key, provider) = identity;
-            operators.push(OperatorBaseline {
-                key,
-                provider,
-                executions: raw.executions.into_inner(),
-                self_us,
-                share: rounded(share),
-            });
+            operators.push(self.operator(&label, identity, raw)?);
         }
-        operators.sort_by(|a, b| (&a.key, &a.provider).cmp(&(&b.key, &b.provider)));
         Ok(operators)
     }
 
+    fn operator(
+        &self,
+        label: &str,
+        (key, provider): Identity,
+        raw: RawOperator,
+    ) -> Result<OperatorBaseline, BaselineError> {
+        let executions = *raw.executions.get_ref();
+        if executions == 0 {
+            return Err(self.invalid(&raw.executions.span(), format!("`{label}`: executions must be at least 1")));
+        }
+        let self_us = self.sample(&format!("`{label}`: launches-us"), &raw.launches_us)?;
+        self.agrees(&format!("`{label}`: self-us"), &raw.self_us, self_us.median())?;
+        let inserted = match raw.inserted {
+            Some(inserted) if *inserted.get_ref() > executions => {
+                let problem = format!("`{label}`: inserted is {}, of {executions} executions", inserted.get_ref());
+                return Err(self.invalid(&inserted.span(), problem));
+            }
+            inserted => inserted.map_or(0, Spanned::into_inner),
+        };
+        let held = match raw.drift {
+            Some(drift) => rounded(self.ratio(&format!("`{label}`: drift"), &drift)?),
+            None => 1.0,
+        };
+        Ok(OperatorBaseline { key, provider, executions, inserted, self_us, held, shapes: Vec::new() })
+    }
+
+    /// Gives the operators their shapes.
+    fn shapes(
+        &self,
+        raw: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+        own: Provider,
+        operators: &mut [OperatorBaseline],
+    ) -> Result<(), BaselineError> {
+        for (label, entries) in raw {
+            let identity = identity(label.get_ref(), own);
+            let label_span = label.span();
+            let Some(operator) = operators.iter_mut().find(|operator| operator.identity() == identity) else {
+                let problem = format!("[shapes] of `{}`, which is no operator above", label.get_ref());
+                return Err(self.invalid(&label_span, problem));
+            };
+            let mut shapes = entries.into_iter().map(|entry| self.shape(&entry)).collect::<Result<Vec<_>, _>>()?;
+            shapes.sort_unstable();
+            let (sum, executions) =
+                (shapes.iter().map(|shape| u64::from(shape.executions)).sum::<u64>(), operator.executions);
+            if sum != u64::from(executions) {
+                let problem =
+                    format!("the [shapes] of `{}` sum to {sum} executions, not to its {executions}", label.get_ref());
+                return Err(self.invalid(&label_span, problem));
+            }
+            operator.shapes = shapes;
+        }
+        Ok(())
+    }
+
+    /// `12x float[1,128,768] float[768]`.
+    fn shape(&self, entry: &Spanned<String>) -> Result<SideShape, BaselineError> {
+        let read = entry.get_ref().split_once("x ").and_then(|(count, inputs)| Some((count.parse().ok()?, inputs)));
+        match read {
+            Some((executions, inputs)) => Ok(SideShape { inputs: inputs.to_owned(), executions }),
+            None => {
+                let problem = format!("`{}` is no shape, such as `12x float[1,128]`", entry.get_ref());
+                Err(self.invalid(&entry.span(), problem))
+            }
+        }
+    }
+
+    /// The accepts, oldest first.
+    fn history(
+        &self,
+        raw: Spanned<BTreeMap<Spanned<String>, RawAccepted>>,
+        own: Provider,
+    ) -> Result<Vec<Accepted>, BaselineError> {
+        let span = raw.span();
+        let mut history = Vec::new();
+        for (number, raw) in raw.into_inner() {
+            let Some(parsed) = number.get_ref().parse().ok().filter(|number| *number > 0) else {
+                let problem = format!("[history] `{}` is not the number of an accept, from 1", number.get_ref());
+                return Err(self.invalid(&number.span(), problem));
+            };
+            let what = format!("[history] {parsed}");
+            let mut ratios = BTreeMap::new();
+            for (label, ratio) in raw.ratios {
+                let ratio = self.ratio(&format!("{what}: `{}`", label.get_ref()), &ratio)?;
+                ratios.insert(identity(label.get_ref(), own), rounded(ratio));
+            }
+            history.push(Accepted {
+                number: parsed,
+                date: raw.date,
+                tool: raw.tool,
+                onnxruntime: raw.onnxruntime,
+                latency_us: rounded(self.number(&format!("{what}: latency-us"), &raw.latency_us)?),
+                ratios,
+            });
+        }
+        if history.is_empty() {
+            return Err(self.invalid(&span, "[history] has no accept, not even the first".to_owned()));
+        }
+        history.sort_by_key(|accepted| accepted.number);
+        Ok(history)
+    }
+
     /// A value per launch.
-    fn sample(&self, what: &str, values: &Spanned<Vec<Spanned<f64>>>, launches: u32) -> Result<Sample, BaselineError> {
-        let count = values.get_ref().len();
-        if count == 0 || u32::try_from(count) != Ok(launches) {
-            let problem = format!("{what} has {count} values, but [recorded] says {launches} launches");
-            return Err(self.invalid(&values.span(), problem));
+    fn sample(&self, what: &str, values: &Spanned<Vec<Spanned<f64>>>) -> Result<Sample, BaselineError> {
+        if values.get_ref().is_empty() {
+            return Err(self.invalid(&values.span(), format!("{what} is empty: at least one launch was measured")));
         }
         let numbers = values.get_ref().iter().map(|value| self.number(what, value).map(rounded));
         numbers.collect::<Result<Vec<f64>, _>>().map(Sample)
+    }
+
+    /// A finite number above zero.
+    fn ratio(&self, what: &str, value: &Spanned<f64>) -> Result<f64, BaselineError> {
+        let number = self.number(what, value)?;
+        if number > 0.0 {
+            Ok(number)
+        } else {
+            Err(self.invalid(&value.span(), format!("{what} is 0, which is no ratio")))
+        }
     }
 
     /// A finite number that is not negative.
@@ -243,6 +355,10 @@ impl Reader<'_> {
             Some(span) => self.invalid(&span, message),
             None => self.at_end(&message),
         }
+    }
+
+    fn newer(&self, span: &Range<usize>, what: &'static str, found: i64, known: u32) -> BaselineError {
+        BaselineError::Newer { path: PathBuf::from(self.path), line: self.line(span), what, found, known }
     }
 
     fn at_end(&self, problem: &str) -> BaselineError {

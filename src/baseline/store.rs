@@ -75,7 +75,12 @@ impl Store {
             if !folder.is_dir() || path == self.path(fingerprint, id) {
                 continue;
             }
-            if let Some(document) = read(&path)? {
+            // One of an older layout holds nothing that could be compared, on whichever machine class.
+            let document = match read(&path) {
+                Err(BaselineError::Outdated { .. }) => None,
+                read => read?,
+            };
+            if let Some(document) = document {
                 let differs = fingerprint.differences(&document.fingerprint);
                 found.push(Foreign { document, differs });
             }

@@ -6,10 +6,11 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::fingerprint::tests::here;
+use super::number::rounded;
 use super::*;
 use crate::scenario::{Provider, ScenarioId};
 use crate::summary::testing::{Noise, Op, bert, id, launch, launches, op, summary_of};
-use crate::summary::{OperatorKey, Sample};
+use crate::summary::{OperatorKey, Sample, SideShape};
 
 const FOLDER: &str = "baselines/linux-x86_64-avx512-cpu";
 
@@ -57,9 +58,11 @@ fn the_file_reads_well() {
     let measured =
         [launch(&[two[0].clone(), two[1].clone(), moved.clone()]), launch(&[two[0].clone(), two[1].clone(), moved])];
     let document = Document::from_summary(&summary_of(&measured), here(), facts());
-    let expected = r#"# Written by `cargo nongemm accept`, compared by `cargo nongemm check`. Times are microseconds per run, each the
-# median over launches with the value of every launch beside it; shares are of the sum of all self times.
-schema = 1
+    let expected = r#"# Written by `cargo nongemm accept`, compared by `cargo nongemm check`. Times are microseconds per run: the median over
+# launches, and each launch, of operators with what all of a launch had in common divided out. A line changes when its
+# operator did; between lines of different days the machine's factor is divided out.
+schema = 2
+protocol = 1
 scenario = "bert-base@cpu-fp32-all-b1-s128-t1"
 
 [machine]
@@ -84,9 +87,17 @@ spread = 0
 launches-us = [43580, 43580]
 
 [operators]
-"ai.onnx:Add" = { executions = 25, self-us = 1900, share = 0.04404, launches-us = [1900, 1900] }
-"ai.onnx:Add@CUDAExecutionProvider" = { executions = 1, self-us = 12, share = 0.0002781, launches-us = [12, 12] }
-"ai.onnx:MatMul" = { executions = 96, self-us = 41230, share = 0.9557, launches-us = [41230, 41230] }
+"ai.onnx:Add" = { executions = 25, self-us = 1900, launches-us = [1900, 1900] }
+"ai.onnx:Add@CUDAExecutionProvider" = { executions = 1, self-us = 12, launches-us = [12, 12] }
+"ai.onnx:MatMul" = { executions = 96, self-us = 41230, launches-us = [41230, 41230] }
+
+[shapes]
+"ai.onnx:Add" = ["25x float[1,128,768]"]
+"ai.onnx:Add@CUDAExecutionProvider" = ["1x float[1,128,768]"]
+"ai.onnx:MatMul" = ["96x float[1,128,768]"]
+
+[history]
+1 = { date = "2026-11-23", tool = "0.1.0", onnxruntime = "1.31.1", latency-us = 43580 }
 "#;
     assert_eq!(document.to_toml(), expected);
 }
@@ -110,12 +121,33 @@ fn operators_that_most_launches_skip_are_no_part_of_a_baseline() {
 }
 
 #[test]
-fn another_schema_is_named_with_what_was_wanted() {
-    assert_complaint("schema = 1", "schema = 0", &["baseline schema is 0", "reads and writes 1"]);
-    assert_complaint("schema = 1", "schema = 7", &["baseline schema is 7", "update cargo-nongemm"]);
-    // Whatever else a later schema brings, its version is the first thing said.
-    let text = document().to_toml().replace("schema = 1", "schema = 2").replace("[latency]", "[latencies]");
-    assert!(complaint(&text).contains("baseline schema is 2"), "{}", complaint(&text));
+fn an_older_layout_is_outdated_and_not_broken() {
+    assert_complaint(
+        "schema = 2",
+        "schema = 1",
+        &["baseline schema is 1", "reads and writes 2", "cargo nongemm check"],
+    );
+    // Whatever else an older layout had.
+    let text = document().to_toml().replace("schema = 2", "schema = 1").replace("[latency]", "[latencies]");
+    assert!(matches!(parse(&path(), &text), Err(BaselineError::Outdated { found: 1, .. })));
+}
+
+#[test]
+fn a_later_layout_or_protocol_wants_a_later_program() {
+    assert_complaint(
+        "schema = 2",
+        "schema = 7",
+        &["baseline schema is 7, this program knows 2", "update cargo-nongemm"],
+    );
+    assert_complaint("protocol = 1", "protocol = 9", &["baseline protocol is 9", "update cargo-nongemm"]);
+    let text = document().to_toml().replace("schema = 2", "schema = 3").replace("[latency]", "[latencies]");
+    assert!(complaint(&text).contains("baseline schema is 3"), "{}", complaint(&text));
+}
+
+#[test]
+fn an_earlier_protocol_can_be_read() {
+    let text = document().to_toml().replace("protocol = 1", "protocol = 0");
+    assert_eq!(parse(&path(), &text).unwrap(), Document { protocol: 0, ..document() });
 }
 
 #[test]
@@ -123,12 +155,20 @@ fn bad_numbers_are_named_with_their_line() {
     let text = document().to_toml();
     let softmax = text.lines().find(|line| line.contains("Softmax")).unwrap();
     let median = softmax.split("self-us = ").nth(1).unwrap().split(',').next().unwrap();
-    let good = format!("{median}, share");
-    assert_complaint(&good, "nan, share", &["`ai.onnx:Softmax`: self-us is NaN"]);
-    assert_complaint(&good, "inf, share", &["self-us is inf"]);
-    assert_complaint(&good, "-3.5, share", &["self-us is -3.5", "no measurement gives"]);
-    assert_complaint(&good, "\"fast\", share", &["invalid type: string \"fast\""]);
-    assert_complaint(&good, "1, share", &["self-us is 1, but the median of its launches is"]);
+    let good = format!("{median}, launches-us = [");
+    let with = |number: &str| format!("{number}, launches-us = [");
+    assert_complaint(&good, &with("nan"), &["`ai.onnx:Softmax`: self-us is NaN"]);
+    assert_complaint(&good, &with("inf"), &["self-us is inf"]);
+    assert_complaint(&good, &with("-3.5"), &["self-us is -3.5", "no measurement gives"]);
+    assert_complaint(&good, &with("\"fast\""), &["invalid type: string \"fast\""]);
+    assert_complaint(&good, &with("1"), &["self-us is 1, but the median of its launches is"]);
+    assert_complaint(
+        &good,
+        &with(&format!("{median}, drift = 0")),
+        &["`ai.onnx:Softmax`: drift is 0, which is no ratio"],
+    );
+    assert_complaint(&good, &with(&format!("{median}, inserted = 13")), &["inserted is 13, of 12 executions"]);
+    assert_complaint("latency-us = ", "latency-us = -", &["[history] 1: latency-us is -"]);
     assert_complaint("\"ai.onnx:Tanh\" = { executions = 1", "\"ai.onnx:Tanh\" = { executions = 0", &["at least 1"]);
     assert_complaint("\"ai.onnx:Tanh\" = { executions = 1", "\"ai.onnx:Tanh\" = { executions = -1", &["integer `-1`"]);
     assert_complaint("spread = ", "spread = -", &["spread is -0.0"]);
@@ -138,6 +178,7 @@ fn bad_numbers_are_named_with_their_line() {
 fn unknown_keys_are_named() {
     assert_complaint("median-us = ", "medien-us = 1\nmedian-us = ", &["unknown field `medien-us`"]);
     assert_complaint("instruction-set", "instructions", &["unknown field `instructions`"]);
+    assert_complaint("1 = { date", "first = { date", &["`first` is not the number of an accept"]);
 }
 
 #[test]
@@ -147,7 +188,7 @@ fn duplicated_operators_are_named() {
     let add = text.lines().find(|line| line.contains("ai.onnx:Add")).unwrap();
     let again = add.replace("ai.onnx:Add", "ai.onnx:Add@CPUExecutionProvider");
     let message = complaint(&format!("{text}{again}\n"));
-    assert!(message.contains("operator `ai.onnx:Add@CPUExecutionProvider` stands on line 28 already"), "{message}");
+    assert!(message.contains("operator `ai.onnx:Add@CPUExecutionProvider` stands on line 30 already"), "{message}");
 }
 
 #[test]
@@ -156,8 +197,29 @@ fn a_lost_or_edited_line_is_noticed() {
     let without: String = text.lines().filter(|l| !l.contains("Softmax")).map(|l| format!("{l}\n")).collect();
     let message = complaint(&without);
     assert!(message.contains("counts 281 executions, but its operators sum to 269"), "{message}");
-    let (message, _) = complaint_after("launches = 3", "launches = 4");
-    assert!(message.contains("has 3 values, but [recorded] says 4 launches"), "{message}");
+    assert_complaint(
+        "[\"12x float",
+        "[\"11x float",
+        &["[shapes] of `ai.onnx:BiasGelu` sum to 11 executions, not to its 12"],
+    );
+    assert_complaint("[\"12x float", "[\"float", &["is no shape, such as `12x float[1,128]`"]);
+    let stray = text.replace("[shapes]\n", "[shapes]\n\"ai.onnx:Erf\" = []\n");
+    assert!(
+        complaint(&stray).contains("[shapes] of `ai.onnx:Erf`, which is no operator above"),
+        "{}",
+        complaint(&stray)
+    );
+    let start = text.find("1 = { date").unwrap();
+    assert!(complaint(&text[..start]).contains("[history] has no accept"), "{}", complaint(&text[..start]));
+}
+
+#[test]
+fn launches_without_a_value_are_named() {
+    let text = document().to_toml();
+    let tanh = text.lines().find(|line| line.contains("Tanh")).unwrap();
+    let start = tanh.find("launches-us").unwrap();
+    let message = complaint(&text.replace(&tanh[start..], "launches-us = [] }"));
+    assert!(message.contains("`ai.onnx:Tanh`: launches-us is empty"), "{message}");
 }
 
 #[test]
@@ -236,39 +298,72 @@ fn stale_files_are_those_of_unknown_scenarios() {
 }
 
 prop_compose! {
-    fn any_operator(launches: usize)(
-        key in "[a-zA-Z.@\"\\\\ \\n\u{1}é]{1,12}:[A-Z][a-z0-9]{0,8}",
+    fn any_operator()(
+        key in "[a-zA-Z.@\"\\\\ \n\u{1}é]{1,12}:[A-Z][a-z0-9]{0,8}",
         provider in prop_oneof![Just("CPUExecutionProvider"), Just("CUDAExecutionProvider"), Just("")],
-        executions in 1..10_000_u32,
-        self_us in prop::collection::vec(0.0..1e9_f64, launches),
-        share in 0.0..=1.0_f64,
+        counts in prop::collection::btree_map("\\PC*", 1..10_000_u32, 0..4),
+        plain in 1..10_000_u32,
+        part in 0.0..=1.0_f64,
+        self_us in prop::collection::vec(0.0..1e9_f64, 1..6),
+        held in prop_oneof![Just(1.0), 0.01..100.0_f64],
     ) -> OperatorBaseline {
-        let self_us = Sample(self_us.into_iter().map(super::number::rounded).collect());
-        let share = super::number::rounded(share);
-        OperatorBaseline { key: OperatorKey(key), provider: provider.into(), executions, self_us, share }
+        let shapes: Vec<SideShape> =
+            counts.into_iter().map(|(inputs, executions)| SideShape { inputs, executions }).collect();
+        let executions = if shapes.is_empty() { plain } else { shapes.iter().map(|shape| shape.executions).sum() };
+        OperatorBaseline {
+            key: OperatorKey(key),
+            provider: provider.into(),
+            executions,
+            inserted: (f64::from(executions) * part) as u32,
+            self_us: Sample(self_us.into_iter().map(rounded).collect()),
+            held: rounded(held),
+            shapes,
+        }
     }
 }
 
-fn any_document() -> impl Strategy<Value = Document> {
-    (1..6_usize).prop_flat_map(|launches| {
-        let operators = prop::collection::vec(any_operator(launches), 0..8);
-        let latency = prop::collection::vec(1e-6..1e9_f64, launches);
-        (operators, latency, "\\PC*", any::<u32>(), prop::option::of("[A-Z][A-Za-z0-9 ]{0,8}")).prop_map(
-            |(mut operators, latency, text, iterations, gpu)| {
-                operators.sort_by(|a, b| (&a.key, &a.provider).cmp(&(&b.key, &b.provider)));
-                operators.dedup_by(|a, b| (&a.key, &a.provider) == (&b.key, &b.provider));
-                let mut document = document();
-                document.recorded.launches = u32::try_from(latency.len()).unwrap();
-                document.latency_us = Sample(latency.into_iter().map(super::number::rounded).collect());
-                document.recorded.cpu = text;
-                document.recorded.iterations = iterations;
-                document.fingerprint.provider = if gpu.is_some() { Provider::Cuda } else { Provider::Cpu };
-                document.fingerprint.gpu = gpu;
-                document.operators = operators;
-                document
-            },
-        )
-    })
+prop_compose! {
+    fn any_accepted()(
+        date in "\\PC*",
+        tool in "\\PC*",
+        latency_us in 0.0..1e9_f64,
+        ratios in prop::collection::btree_map(
+            ("[a-z@.]{1,9}:[A-Z][a-z]{0,5}", "[A-Z][a-z]{0,9}"), 0.01..100.0_f64, 0..3,
+        ),
+    ) -> Accepted {
+        let ratios = ratios.into_iter().map(|((key, provider), ratio)| ((OperatorKey(key), provider), rounded(ratio)));
+        let (number, onnxruntime) = (1, "1.31.1".into());
+        Accepted { number, date, tool, onnxruntime, latency_us: rounded(latency_us), ratios: ratios.collect() }
+    }
+}
+
+prop_compose! {
+    fn any_document()(
+        mut operators in prop::collection::vec(any_operator(), 0..8),
+        latency in prop::collection::vec(1e-6..1e9_f64, 1..6),
+        history in prop::collection::vec((1..1000_u32, any_accepted()), 1..12),
+        text in "\\PC*",
+        iterations in any::<u32>(),
+        gpu in prop::option::of("[A-Z][A-Za-z0-9 ]{0,8}"),
+    ) -> Document {
+        operators.sort_by(|a, b| (&a.key, &a.provider).cmp(&(&b.key, &b.provider)));
+        operators.dedup_by(|a, b| (&a.key, &a.provider) == (&b.key, &b.provider));
+        let mut number = 0;
+        let history = history.into_iter().map(|(step, accepted)| {
+            number += step;
+            Accepted { number, ..accepted }
+        });
+        let recorded = Recorded { cpu: text, iterations, ..document().recorded };
+        let provider = if gpu.is_some() { Provider::Cuda } else { Provider::Cpu };
+        Document {
+            fingerprint: Fingerprint { provider, gpu, ..here() },
+            recorded,
+            latency_us: Sample(latency.into_iter().map(rounded).collect()),
+            operators,
+            history: history.collect(),
+            ..document()
+        }
+    }
 }
 
 proptest! {

@@ -1,43 +1,38 @@
 //! What a whole machine has in common, taken out: across operators of one launch, and across the two sides.
 
-use crate::summary::{Sample, SideOperator, median};
+use crate::summary::{FEWEST_TELLING, Sample, Side, SideOperator, common, error_of_median, median, telling};
 
-use super::{OperatorChange, UNKNOWN_SPREAD};
+use super::{LatencyChange, OperatorChange, UNKNOWN_SPREAD};
 
-/// Operators at or above this median self time on both sides tell the machine factor; the profiler's clock counts
-/// whole microseconds, so that a ratio of shorter times says more of the clock than of the machine.
-pub(super) const CLOCK_FLOOR_US: f64 = 50.0;
-
-/// With fewer operators than this there is no telling the machine from the operator.
-pub(super) const FEWEST: usize = 3;
-
-/// Where fewer than [`FEWEST`] reach the floor, this many of the largest are taken.
-pub(super) const LARGEST: usize = 5;
-
-/// The machine factor, for each side what its launches have in common, and the spread that is typical of an operator.
+/// The machine factor, and for each side how its launches vary.
 pub(super) struct MachineFactor {
     value: Option<f64>,
-    base: Vec<f64>,
-    head: Vec<f64>,
-    typical_spread: f64,
+    base: Launches,
+    head: Launches,
+}
+
+/// How the launches of one side vary.
+struct Launches {
+    /// What each has in common over operators; empty where that is divided out already.
+    common: Vec<f64>,
+    /// The relative standard deviation that is typical of the operators that tell the machine factor; `None` of a single
+    /// launch.
+    typical: Option<f64>,
 }
 
 impl MachineFactor {
     /// From the operators that stand on both sides.
-    pub(super) fn of(pairs: &[(&SideOperator, &SideOperator)]) -> Self {
+    pub(super) fn of(pairs: &[(&SideOperator, &SideOperator)], base: &Side, head: &Side) -> Self {
         let references = references(pairs);
         let mut factor = MachineFactor {
             value: None,
-            base: common(references.iter().map(|(base, _)| &base.self_us)),
-            head: common(references.iter().map(|(_, head)| &head.self_us)),
-            typical_spread: 0.0,
+            base: Launches::of(references.iter().map(|(base, _)| &base.self_us), base.centred),
+            head: Launches::of(references.iter().map(|(_, head)| &head.self_us), head.centred),
         };
-        let spreads: Vec<f64> = references.iter().filter_map(|(base, head)| factor.own_spread(base, head)).collect();
-        factor.typical_spread = median(&spreads).unwrap_or(0.0);
         // The median of logarithms, so that exchanging the sides inverts the factor also for an even number.
         let logs: Vec<f64> =
             references.iter().filter_map(|(base, head)| factor.ratio(base, head)).map(f64::ln).collect();
-        if logs.len() >= FEWEST {
+        if logs.len() >= FEWEST_TELLING {
             factor.value = median(&logs).map(f64::exp);
         }
         factor
@@ -50,6 +45,7 @@ impl MachineFactor {
 
     /// One operator on both sides.
     pub(super) fn change(&self, base: &SideOperator, head: &SideOperator) -> OperatorChange {
+        let deviations = (self.base.deviation(&base.self_us), self.head.deviation(&head.self_us));
         OperatorChange {
             key: head.key.clone(),
             provider: head.provider.clone(),
@@ -60,54 +56,57 @@ impl MachineFactor {
             base_share: base.share,
             head_share: head.share,
             normalized_ratio: self.value.and_then(|factor| self.ratio(base, head).map(|ratio| ratio / factor)),
-            spread: self.own_spread(base, head).map_or(UNKNOWN_SPREAD, |own| own.max(self.typical_spread)),
+            standard_error: standard_error(deviations, base.self_us.len(), head.self_us.len()),
             estimate: None,
         }
     }
 
-    /// The larger spread of an operator's two sides, each launch's common factor divided out; `None` where neither side
-    /// has two launches.
-    fn own_spread(&self, base: &SideOperator, head: &SideOperator) -> Option<f64> {
-        let base = centred(&base.self_us, &self.base).relative_spread();
-        let head = centred(&head.self_us, &self.head).relative_spread();
-        base.into_iter().chain(head).max_by(f64::total_cmp)
-    }
-
     /// Head/base of medians, each launch's common factor divided out; `None` unless both are above zero.
     fn ratio(&self, base: &SideOperator, head: &SideOperator) -> Option<f64> {
-        let base = centred(&base.self_us, &self.base).median();
-        let head = centred(&head.self_us, &self.head).median();
+        let base = base.self_us.centred(&self.base.common).median();
+        let head = head.self_us.centred(&self.head.common).median();
         (base > 0.0 && head > 0.0).then(|| head / base)
     }
+}
+
+impl Launches {
+    fn of<'a>(references: impl Iterator<Item = &'a Sample> + Clone, centred: bool) -> Launches {
+        let common = if centred { Vec::new() } else { common(references.clone()) };
+        let spreads: Vec<f64> = references.filter_map(|sample| sample.centred(&common).relative_spread()).collect();
+        Launches { typical: median(&spreads), common }
+    }
+
+    /// Relative standard deviation of an operator's time in one launch: its own, but no less than is typical, since few
+    /// launches can agree by chance and their neighbours say how much they ought to. `None` of a single launch.
+    fn deviation(&self, sample: &Sample) -> Option<f64> {
+        let own = sample.centred(&self.common).relative_spread();
+        own.into_iter().chain(self.typical).max_by(f64::total_cmp)
+    }
+}
+
+/// The latency on both sides. No factor is divided out, of a launch or of a machine.
+pub(super) fn latency(base: &Sample, head: &Sample) -> LatencyChange {
+    let deviations = (base.relative_spread(), head.relative_spread());
+    LatencyChange {
+        base_us: base.median(),
+        head_us: head.median(),
+        standard_error: standard_error(deviations, base.len(), head.len()),
+        estimate: None,
+    }
+}
+
+/// Standard error of the logarithm of head/base, two independent medians with these relative deviations of one launch: a
+/// relative error is that of the logarithm to first order, and the squares of independent errors add. A side that cannot
+/// tell its own deviation has the other's.
+fn standard_error(deviations: (Option<f64>, Option<f64>), base_launches: usize, head_launches: usize) -> f64 {
+    let base = deviations.0.or(deviations.1).unwrap_or(UNKNOWN_SPREAD);
+    let head = deviations.1.or(deviations.0).unwrap_or(UNKNOWN_SPREAD);
+    error_of_median(base, base_launches).hypot(error_of_median(head, head_launches))
 }
 
 /// The operators that tell the machine factor: run equally often on both sides and long enough to be timed.
 fn references<'a>(pairs: &[(&'a SideOperator, &'a SideOperator)]) -> Vec<(&'a SideOperator, &'a SideOperator)> {
     let shorter = |pair: &(&SideOperator, &SideOperator)| pair.0.self_us.median().min(pair.1.self_us.median());
-    let mut candidates: Vec<_> =
-        pairs.iter().copied().filter(|pair| pair.0.executions == pair.1.executions && shorter(pair) > 0.0).collect();
-    candidates.sort_by(|a, b| shorter(b).total_cmp(&shorter(a)));
-    let above = candidates.iter().take_while(|pair| shorter(pair) >= CLOCK_FLOOR_US).count();
-    candidates.truncate(if above >= FEWEST { above } else { LARGEST });
-    candidates
-}
-
-/// For each launch, the median over operators of the operator's time against its own median over launches: how much
-/// slower the whole launch was. All ones where too few operators tell.
-fn common<'a>(samples: impl Iterator<Item = &'a Sample> + Clone) -> Vec<f64> {
-    let launches = samples.clone().map(Sample::len).min().unwrap_or(0);
-    let factor = |launch: usize| {
-        let relative: Vec<f64> = samples.clone().map(|sample| sample.0[launch] / sample.median()).collect();
-        let enough = relative.len() >= FEWEST;
-        median(&relative).filter(|factor| enough && *factor > 0.0).unwrap_or(1.0)
-    };
-    (0..launches).map(factor).collect()
-}
-
-/// The sample with each launch's common factor divided out.
-fn centred(sample: &Sample, common: &[f64]) -> Sample {
-    if sample.len() != common.len() {
-        return sample.clone();
-    }
-    Sample(sample.0.iter().zip(common).map(|(value, common)| value / common).collect())
+    let same = |pair: &&(&SideOperator, &SideOperator)| pair.0.executions == pair.1.executions && shorter(pair) > 0.0;
+    telling(pairs.iter().filter(same).copied().collect(), shorter)
 }

@@ -2,6 +2,7 @@
 //!
 //! Each side is a [`crate::summary::Side`], which a summary and a baseline alike can give.
 
+mod drift;
 mod factor;
 mod paired;
 mod structure;
@@ -25,6 +26,9 @@ pub struct Comparison {
     pub structure: Vec<StructuralDifference>,
     /// Fingerprint fields that differ; empty when times may be judged.
     pub fingerprint: Vec<FingerprintDifference>,
+    /// Versions of how things are measured, where they differ; times are then not comparable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<ProtocolDifference>,
     /// Median over operators of head/base time: what the machine, not the code, changed. `None` where too few
     /// operators stand on both sides to tell.
     pub machine_factor: Option<f64>,
@@ -34,6 +38,34 @@ pub struct Comparison {
     pub latency: LatencyChange,
     /// What else differs and may explain the rest: model hash, ONNX Runtime, tool, CPU.
     pub causes: Vec<Cause>,
+    /// How operators moved over the accepts that the baseline remembers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<OperatorDrift>,
+}
+
+/// Two versions of how things are measured ([`crate::summary::PROTOCOL`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtocolDifference {
+    /// That of the base.
+    pub base: u32,
+    /// That of what was measured now.
+    pub head: u32,
+}
+
+/// One operator's time over the accepts of a baseline, machine factors divided out step by step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperatorDrift {
+    /// Which.
+    pub key: OperatorKey,
+    /// Where it runs.
+    pub provider: String,
+    /// Day of the first accept, `YYYY-MM-DD`.
+    pub since: String,
+    /// Accepts since the first one.
+    pub accepts: u32,
+    /// Relative to the first accept: at each one that is kept, oldest first and 1, then now. A change that the gate named
+    /// when it was accepted does not count.
+    pub ratios: Vec<f64>,
 }
 
 /// How the launches of two sides belong together, which decides what can be told from them.
@@ -76,6 +108,8 @@ pub struct LatencyChange {
     pub base_us: f64,
     /// Now.
     pub head_us: f64,
+    /// Standard error of the logarithm of head/base, from how much launches vary on both sides.
+    pub standard_error: f64,
     /// What pairs say of it, without any machine factor; `None` where the launches are not paired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
@@ -171,11 +205,10 @@ pub struct OperatorChange {
     pub head_share: f64,
     /// (head/base) / machine factor; `None` without a machine factor or with a zero time.
     pub normalized_ratio: Option<f64>,
-    /// Relative spread between launches, base and head together: the larger of the two sides'
-    /// [`crate::summary::Sample::relative_spread`], after what all operators of a launch have in common is divided
-    /// out, and no less than is typical of the operators that tell the machine factor (a few launches can agree by
-    /// chance; their neighbours say how much they ought to). [`UNKNOWN_SPREAD`] where neither side has two launches.
-    pub spread: f64,
+    /// Standard error of the logarithm of `normalized_ratio`, from how much launches vary on both sides after what all
+    /// operators of a launch have in common is divided out. An operator varies no less than is typical of those that tell
+    /// the machine factor; where neither side has two launches, by [`UNKNOWN_SPREAD`].
+    pub standard_error: f64,
     /// What pairs say of it; `None` where the launches are not paired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
@@ -195,10 +228,9 @@ pub struct Cause {
 /// Compares two sides of the same scenario. Everything is a fact about the two; whether it matters is not said here.
 pub fn compare(base: &Side, head: &Side) -> Comparison {
     let common = common_operators(base, head);
-    let factor = factor::MachineFactor::of(&common);
+    let factor = factor::MachineFactor::of(&common, base, head);
     let operators = common.iter().map(|(base, head)| factor.change(base, head)).collect();
-    let latency =
-        LatencyChange { base_us: base.latency_us.median(), head_us: head.latency_us.median(), estimate: None };
+    let latency = factor::latency(&base.latency_us, &head.latency_us);
     assemble(Design::Stored, base, head, factor.value(), operators, latency)
 }
 
@@ -219,9 +251,12 @@ fn assemble(
             .map(|(field, base, head)| FingerprintDifference { field, base, head })
             .collect(),
         machine_factor,
-        operators,
         latency,
         causes: differing(&base.facts, &head.facts).map(|(what, base, head)| Cause { what, base, head }).collect(),
+        drift: base.past.as_ref().map(|past| drift::series(past, &operators)).unwrap_or_default(),
+        protocol: (base.protocol != head.protocol)
+            .then_some(ProtocolDifference { base: base.protocol, head: head.protocol }),
+        operators,
     }
 }
 

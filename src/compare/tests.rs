@@ -1,5 +1,6 @@
 use super::*;
 use crate::summary::testing::{Noise, Op, bert, launch, launches, op, summary_of};
+use crate::summary::{OperatorPast, Past};
 
 /// A side made of one launch per entry of `scales`, each all operators times the scale.
 pub(crate) fn side(ops: &[Op], scales: &[f64]) -> Side {
@@ -75,20 +76,95 @@ fn what_a_launch_has_in_common_is_no_spread_of_an_operator() {
     let wild = side(&bert(), &[1.0, 1.6, 0.8, 1.3, 1.1]);
     assert!(wild.latency_us.relative_spread().unwrap() > 0.2);
     let comparison = compare(&wild, &wild);
-    assert!(comparison.operators.iter().all(|change| change.spread < 1e-9));
+    assert!(comparison.operators.iter().all(|change| change.standard_error < 1e-9));
 }
 
 #[test]
-fn spread_is_the_larger_of_the_sides_and_assumed_when_neither_knows() {
-    let steady = |scale: f64| launch(&scaled(&bert(), "Softmax", scale));
-    let noisy = summary_of(&[steady(1.0), steady(1.2), steady(0.8)]).side(Vec::new(), "", "");
-    let calm = summary_of(&[steady(1.0), steady(1.0), steady(1.0)]).side(Vec::new(), "", "");
-    for (base, head) in [(&noisy, &calm), (&calm, &noisy)] {
-        assert!((change(&compare(base, head), "ai.onnx:Softmax").spread - 0.443).abs() < 0.001);
-    }
-    let once = side(&bert(), &[1.0]);
-    assert_eq!(change(&compare(&once, &once), "ai.onnx:Softmax").spread, UNKNOWN_SPREAD);
-    assert_eq!(change(&compare(&calm, &once), "ai.onnx:Softmax").spread, 0.0);
+fn the_error_of_a_ratio_is_that_of_both_medians() {
+    let softmax = |scale: f64| launch(&scaled(&bert(), "Softmax", scale));
+    let of = |scales: &[f64]| {
+        summary_of(&scales.iter().map(|scale| softmax(*scale)).collect::<Vec<_>>()).side(Vec::new(), "", "")
+    };
+    let (noisy, calm) = (of(&[1.0, 1.2, 0.8]), of(&[1.0, 1.0, 1.0]));
+    let error = |base: &Side, head: &Side| change(&compare(base, head), "ai.onnx:Softmax").standard_error;
+    // 0.2 * 1.4826 * 1.495 is one launch's deviation, sqrt(1.346 / 3) makes it the median's.
+    let one = 0.2 * 1.482_6 * 1.495 * (1.346_f64 / 3.0).sqrt();
+    assert!((error(&noisy, &calm) - one).abs() < 1e-4, "{}", error(&noisy, &calm));
+    assert!((error(&calm, &noisy) - one).abs() < 1e-4);
+    assert!((error(&noisy, &noisy) - one * 2.0_f64.sqrt()).abs() < 1e-4);
+    // As many launches again: the same spread, a smaller error.
+    let more = of(&[1.0, 1.2, 0.8, 1.0, 1.2, 0.8, 1.0, 1.2, 0.8]);
+    assert!(error(&more, &more) < 0.7 * error(&noisy, &noisy), "{}", error(&more, &more));
+}
+
+#[test]
+fn the_error_is_assumed_when_neither_side_knows() {
+    let error = |base: &[f64], head: &[f64]| {
+        change(&compare(&side(&bert(), base), &side(&bert(), head)), "ai.onnx:Softmax").standard_error
+    };
+    assert_eq!(error(&[1.0], &[1.0]), UNKNOWN_SPREAD * 2.0_f64.sqrt());
+    assert_eq!(error(&[1.0, 1.0], &[1.0]), 0.0);
+}
+
+#[test]
+fn an_operator_varies_no_less_than_its_neighbours() {
+    // All but Softmax vary; that its few launches agree is chance.
+    let vary = |scale: f64| {
+        let all: Vec<Op> = bert().into_iter().map(|o| Op { self_us: o.self_us * scale, ..o }).collect();
+        launch(&scaled(&scaled(&scaled(&all, "MatMul", 1.0 / scale), "Softmax", 1.0 / scale), "Add", 2.0 - scale))
+    };
+    let some = summary_of(&[vary(1.0), vary(1.1), vary(0.9)]).side(Vec::new(), "", "");
+    let comparison = compare(&some, &some);
+    let errors = |key: &str| change(&comparison, key).standard_error;
+    assert!(errors("ai.onnx:Softmax") > 0.0 && errors("ai.onnx:Add") >= errors("ai.onnx:Softmax"));
+}
+
+#[test]
+fn the_latency_has_an_error_of_its_own_and_no_factor() {
+    let comparison = compare(&side(&bert(), &[1.0, 1.1, 0.9]), &side(&bert(), &[1.5, 1.65, 1.35]));
+    let latency = comparison.latency;
+    assert!((latency.head_us / latency.base_us - 1.5).abs() < 1e-9);
+    let one = 0.1 * 1.482_6 * 1.495 * (1.346_f64 / 3.0).sqrt();
+    assert!((latency.standard_error - one * 2.0_f64.sqrt()).abs() < 1e-4, "{}", latency.standard_error);
+}
+
+#[test]
+fn another_protocol_is_a_difference() {
+    let base = side(&bert(), &[1.0]);
+    let head = Side { protocol: base.protocol + 1, ..base.clone() };
+    assert_eq!(compare(&base, &base).protocol, None);
+    let (old, new) = (base.protocol, head.protocol);
+    assert_eq!(compare(&base, &head).protocol, Some(ProtocolDifference { base: old, head: new }));
+}
+
+#[test]
+fn drift_goes_on_from_what_the_baseline_holds() {
+    let softmax = OperatorKey("ai.onnx:Softmax".into());
+    let past = |key: &OperatorKey| OperatorPast {
+        key: key.clone(),
+        provider: "CPUExecutionProvider".into(),
+        ratios: vec![1.0, 1.1],
+        held: 1.1,
+    };
+    let gone = OperatorKey("ai.onnx:Erf".into());
+    let mut base = side(&bert(), &[1.0]);
+    base.past = Some(Past { since: "2026-01-10".into(), accepts: 4, operators: vec![past(&softmax), past(&gone)] });
+    let comparison = compare(&base, &side(&scaled(&bert(), "Softmax", 1.2), &[1.3]));
+    let [drift] = comparison.drift.as_slice() else { panic!("{:?}", comparison.drift) };
+    assert_eq!((&drift.key, drift.since.as_str(), drift.accepts), (&softmax, "2026-01-10", 4));
+    let rounded: Vec<f64> = drift.ratios.iter().map(|ratio| (ratio * 1000.0).round() / 1000.0).collect();
+    assert_eq!(rounded, [1.0, 1.1, 1.32], "the machine's factor of 1.3 is divided out");
+}
+
+#[test]
+fn an_operator_that_runs_more_often_has_not_drifted() {
+    let mut head_ops = bert();
+    head_ops[4].executions += 1;
+    let mut base = side(&bert(), &[1.0]);
+    let key = OperatorKey("ai.onnx:Softmax".into());
+    let softmax = OperatorPast { key, provider: "CPUExecutionProvider".into(), ratios: vec![1.0, 1.1], held: 1.1 };
+    base.past = Some(Past { since: "2026-01-10".into(), accepts: 4, operators: vec![softmax] });
+    assert_eq!(compare(&base, &side(&head_ops, &[1.0])).drift, []);
 }
 
 #[test]

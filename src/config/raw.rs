@@ -84,9 +84,14 @@ pub(super) struct RawGate {
     pub min_effect: Option<f64>,
     pub floor_us: Option<f64>,
     pub spread_factor: Option<f64>,
+    pub max_latency_growth: Option<f64>,
+    pub min_drift: Option<f64>,
     pub structure: Option<Level>,
     pub missing_baseline: Option<Level>,
     pub other_cpu: Option<Level>,
+    pub latency: Option<Level>,
+    pub ambiguous_factor: Option<Level>,
+    pub drift: Option<Level>,
 }
 
 /// One `[[budget]]`.

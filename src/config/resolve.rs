@@ -191,9 +191,18 @@ fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
             "spread-factor",
             default.spread_factor,
         )?,
+        max_latency_growth: at_least_zero(
+            pick(layers, |raw| raw.gate.max_latency_growth.as_ref()),
+            "max-latency-growth",
+            default.max_latency_growth,
+        )?,
+        min_drift: at_least_zero(pick(layers, |raw| raw.gate.min_drift.as_ref()), "min-drift", default.min_drift)?,
         structure: level(layers, |gate| gate.structure.as_ref()).unwrap_or(default.structure),
         missing_baseline: level(layers, |gate| gate.missing_baseline.as_ref()).unwrap_or(default.missing_baseline),
         other_cpu: level(layers, |gate| gate.other_cpu.as_ref()).unwrap_or(default.other_cpu),
+        latency: level(layers, |gate| gate.latency.as_ref()).unwrap_or(default.latency),
+        ambiguous_factor: level(layers, |gate| gate.ambiguous_factor.as_ref()).unwrap_or(default.ambiguous_factor),
+        drift: level(layers, |gate| gate.drift.as_ref()).unwrap_or(default.drift),
     })
 }
 

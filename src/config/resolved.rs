@@ -247,14 +247,24 @@ pub struct GatePolicy {
     pub min_effect: f64,
     /// Smallest absolute change that can fail, in microseconds per run.
     pub floor_us: f64,
-    /// How many times the spread between launches a change must exceed.
+    /// How many times the standard error of its ratio, from the spread between launches, a change must exceed.
     pub spread_factor: f64,
+    /// Smallest growth of the latency since the baseline that counts, as a fraction; no machine factor is divided out.
+    pub max_latency_growth: f64,
+    /// Smallest change of an operator since the first accept that counts as drift, as a fraction.
+    pub min_drift: f64,
     /// What a change of operators, counts or placement does.
     pub structure: Level,
-    /// What a scenario without any baseline does.
+    /// What a scenario without any baseline does, or with one that this version cannot compare with.
     pub missing_baseline: Level,
     /// What a slower operator does where the baseline was measured on another CPU model of the same machine class.
     pub other_cpu: Level,
+    /// What a latency does that grew beyond `max_latency_growth`.
+    pub latency: Level,
+    /// What operators do that leave open what the machine changed and what the code.
+    pub ambiguous_factor: Level,
+    /// What an operator does that drifted over several accepts.
+    pub drift: Level,
 }
 
 impl Default for GatePolicy {
@@ -262,10 +272,15 @@ impl Default for GatePolicy {
         GatePolicy {
             min_effect: 0.25,
             floor_us: 50.0,
-            spread_factor: 4.0,
+            spread_factor: 5.0,
+            max_latency_growth: 0.30,
+            min_drift: 0.10,
             structure: Level::Deny,
             missing_baseline: Level::Deny,
             other_cpu: Level::Warn,
+            latency: Level::Warn,
+            ambiguous_factor: Level::Warn,
+            drift: Level::Warn,
         }
     }
 }

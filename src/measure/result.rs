@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 /// Version of [`LaunchResult`] as it crosses the process boundary.
 pub const LAUNCH_SCHEMA: u32 = 1;
 
+/// Version of how things are measured. It grows when warm-up, the choice of iterations, the overhead's correction or the
+/// latency come to mean something else, so that figures of two versions are no longer comparable.
+pub const PROTOCOL: u32 = 1;
+
 /// Everything one launch measured. Times are microseconds of wall time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchResult {

@@ -62,6 +62,7 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
     Summary {
         scenario: scenario(name),
         id: ScenarioId(id.into()),
+        protocol: 1,
         onnxruntime: "1.31.1".into(),
         model_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
         latency_us: sample(latency_us, 0.009),
@@ -131,6 +132,7 @@ fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Compari
         design: Design::Stored,
         structure: Vec::new(),
         fingerprint: Vec::new(),
+        protocol: None,
         machine_factor: Some(machine),
         operators: summary
             .operators
@@ -145,12 +147,18 @@ fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Compari
                 base_share: base(operator) / base_total,
                 head_share: operator.share.0[1],
                 normalized_ratio: Some(ratio(&operator.key)),
-                spread: 0.013,
+                standard_error: 0.009,
                 estimate: None,
             })
             .collect(),
-        latency: LatencyChange { base_us: base_total * 1.013, head_us: summary.latency_us.0[1], estimate: None },
+        latency: LatencyChange {
+            base_us: base_total * 1.013,
+            head_us: summary.latency_us.0[1],
+            standard_error: 0.006,
+            estimate: None,
+        },
         causes: Vec::new(),
+        drift: Vec::new(),
     }
 }
 

@@ -2,17 +2,22 @@
 //!
 //! The launch is the unit of replication: each figure here is a sample with one value a launch.
 
+mod centre;
 mod groups;
+mod past;
 mod side;
 mod statistics;
 mod summarize;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use crate::measure::result::PROTOCOL;
 pub use crate::taxonomy::Group;
+pub use centre::{CLOCK_FLOOR_US, FEWEST_TELLING, common, telling};
 pub use groups::GroupSummary;
+pub use past::{OperatorPast, Past};
 pub use side::{Field, Side, SideOperator, SideShape};
-pub use statistics::median;
+pub use statistics::{error_of_median, median};
 pub use summarize::{SummaryError, summarize};
 
 use std::fmt;
@@ -34,6 +39,8 @@ pub struct Summary {
     pub scenario: Scenario,
     /// Its canonical id.
     pub id: ScenarioId,
+    /// [`PROTOCOL`] of the program that measured it.
+    pub protocol: u32,
     /// ONNX Runtime that ran it.
     pub onnxruntime: String,
     /// SHA-256 of the model.

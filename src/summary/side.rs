@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, OperatorKey, OperatorSummary, Sample, Summary};
+use super::{Group, OperatorKey, OperatorSummary, Past, Sample, Summary};
 
 /// Types of operators whose results have shapes that hang on values, or that run what the values say.
 const DATA_DEPENDENT: [&str; 10] = [
@@ -25,6 +25,13 @@ pub struct Side {
     pub machine: Vec<Field>,
     /// What else may explain a difference: `model`, `onnxruntime`, `tool`, `cpu`.
     pub facts: Vec<Field>,
+    /// [`super::PROTOCOL`] that it was measured by. Times of two protocols are not comparable.
+    pub protocol: u32,
+    /// True where launch i of one operator need not be launch i of another, so that a launch has nothing in common: a
+    /// baseline, whose lines are of different days and have what their launches had in common divided out already.
+    pub centred: bool,
+    /// What earlier baselines were; `None` for a summary, which has no past.
+    pub past: Option<Past>,
     /// Unprofiled latency in microseconds, a value per launch.
     pub latency_us: Sample,
     /// The operators, one entry per key and provider.
@@ -109,6 +116,9 @@ impl Summary {
                 Field::new("tool", tool),
                 Field::new("cpu", cpu),
             ],
+            protocol: self.protocol,
+            centred: false,
+            past: None,
             latency_us: self.latency_us.clone(),
             // An operator that most launches did not run is no part of the structure; `unsteady` names it.
             operators: self.operators.iter().filter(|o| o.executions > 0).map(operator).collect(),

@@ -11,6 +11,21 @@ const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 /// robust estimators of scale", Computational Statistics 1.
 const SMALL_SAMPLE: [f64; 8] = [1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107];
 
+/// Variance of the median of 1 to 8 normally distributed values, times their number, in units of one value's variance.
+/// Rider (1960), "Variance of the median of small samples from several special populations", JASA 55(289); a test draws
+/// them again.
+const MEDIAN_VARIANCE: [f64; 8] = [1.0, 1.0, 1.346, 1.193, 1.434, 1.288, 1.473, 1.345];
+
+/// The same of many values.
+const MEDIAN_VARIANCE_OF_MANY: f64 = std::f64::consts::FRAC_PI_2;
+
+/// Standard error of the median of `count` values that have this standard deviation, in the same unit.
+pub fn error_of_median(deviation: f64, count: usize) -> f64 {
+    let factor = count.checked_sub(1).and_then(|index| MEDIAN_VARIANCE.get(index)).unwrap_or(&MEDIAN_VARIANCE_OF_MANY);
+    let count = u32::try_from(count.max(1)).map_or(f64::MAX, f64::from);
+    deviation * (factor / count).sqrt()
+}
+
 impl Sample {
     /// How many launches the figure was observed in.
     pub fn len(&self) -> usize {
@@ -140,6 +155,20 @@ mod tests {
             }
             let mean = sum / f64::from(draws);
             assert!((mean - 0.05).abs() < 0.0025, "{count} launches: {mean}");
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_median_is_what_medians_scatter_by() {
+        for count in 1..=12 {
+            let mut noise = Noise::seeded(100 + count);
+            let medians: Vec<f64> =
+                (0..40_000).map(|_| Sample((0..count).map(|_| noise.normal()).collect()).median()).collect();
+            let scatter = (medians.iter().map(|m| m * m).sum::<f64>() / 40_000.0).sqrt();
+            let expected = error_of_median(1.0, usize::try_from(count).unwrap());
+            // Beyond the table the bound of many values is a little too wide, never too narrow.
+            let allowed = if count > 8 { 0.99..1.10 } else { 0.985..1.015 };
+            assert!(allowed.contains(&(expected / scatter)), "{count}: {expected} for {scatter}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord};
+use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord, PROTOCOL};
 use crate::scenario::{Scenario, ScenarioId};
 use crate::taxonomy::Group;
 
@@ -63,6 +63,7 @@ pub fn summarize(
     Ok(Summary {
         scenario,
         id,
+        protocol: PROTOCOL,
         onnxruntime: first.onnxruntime.clone(),
         model_sha256: first.model_sha256.clone(),
         synthetic_weights: first.synthetic_weights,

@@ -11,8 +11,13 @@ pub struct Policy {
     pub min_effect: f64,
     /// Smallest growth in microseconds that counts, after the machine factor: the profiler's clock resolves no less.
     pub floor_us: f64,
-    /// How many times its spread between launches an operator must grow.
+    /// How many standard errors of its ratio a quantity must grow, where its two sides were measured apart.
     pub spread_factor: f64,
+    /// Smallest relative growth of the latency that counts, where its two sides were measured apart: nothing is divided
+    /// out of it.
+    pub max_latency_growth: f64,
+    /// Smallest relative change of an operator since the first accept that counts as drift.
+    pub min_drift: f64,
     /// Relative spread of the latency between launches beyond which no time is judged.
     pub unstable_spread: f64,
     /// Machine factor, or its inverse, beyond which the uniform change is pointed out.
@@ -41,7 +46,9 @@ impl Default for Policy {
         Policy {
             min_effect: 0.10,
             floor_us: 50.0,
-            spread_factor: 4.0,
+            spread_factor: 5.0,
+            max_latency_growth: 0.30,
+            min_drift: 0.10,
             unstable_spread: 0.25,
             uniform_factor: 1.5,
             severities: BTreeMap::new(),

@@ -11,11 +11,11 @@ const ALL: &str = "every operator";
 // ---- The rule for one operator ----------------------------------------------------------------------------------
 
 /// An operator of 1000 us that now takes `head_us`, on a machine `factor` times as slow, with this spread.
-fn moved(head_us: f64, factor: f64, spread: f64) -> Verdict {
-    verdict_of(&change(1000.0, head_us, factor, spread), Some(factor), &Policy::default())
+fn moved(head_us: f64, factor: f64, error: f64) -> Verdict {
+    verdict_of(&change(1000.0, head_us, factor, error), Some(factor), &Policy::default())
 }
 
-fn change(base_us: f64, head_us: f64, factor: f64, spread: f64) -> OperatorChange {
+fn change(base_us: f64, head_us: f64, factor: f64, standard_error: f64) -> OperatorChange {
     OperatorChange {
         key: OperatorKey("ai.onnx:Softmax".into()),
         provider: "CPUExecutionProvider".into(),
@@ -26,7 +26,7 @@ fn change(base_us: f64, head_us: f64, factor: f64, spread: f64) -> OperatorChang
         base_share: 0.1,
         head_share: 0.1,
         normalized_ratio: Some(head_us / base_us / factor),
-        spread,
+        standard_error,
         estimate: None,
     }
 }

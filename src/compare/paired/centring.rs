@@ -3,9 +3,7 @@
 //! Everything here treats the two sides alike within each pair, so that exchanging the sides of one pair changes the
 //! sign of that pair's logarithms and nothing else. The test by sign flips is exact for that reason alone.
 
-use crate::summary::{SideOperator, median};
-
-use super::super::factor::{CLOCK_FLOOR_US, FEWEST, LARGEST};
+use crate::summary::{CLOCK_FLOOR_US, FEWEST_TELLING, SideOperator, median, telling};
 
 /// An operator on both sides with the logarithms of its head/base, a value per pair.
 pub(super) struct Paired {
@@ -17,7 +15,7 @@ pub(super) struct Paired {
 /// The logarithm of each pair's machine factor; `None` where too few operators tell.
 pub(super) fn pair_factors(operators: &[Paired], pairs: usize) -> Option<Vec<f64>> {
     let references = references(operators);
-    if references.len() < FEWEST {
+    if references.len() < FEWEST_TELLING {
         return None;
     }
     let factor = |pair: usize| {
@@ -29,16 +27,13 @@ pub(super) fn pair_factors(operators: &[Paired], pairs: usize) -> Option<Vec<f64
 
 /// The operators that tell the machine factor: run equally often on both sides and long enough to be timed.
 fn references(operators: &[Paired]) -> Vec<&Paired> {
-    let mut candidates: Vec<(f64, &Paired)> = operators
+    let candidates: Vec<(f64, &Paired)> = operators
         .iter()
         .filter(|operator| operator.base.executions == operator.head.executions)
         .map(|operator| (shorter(operator), operator))
         .filter(|(shorter, _)| *shorter > 0.0)
         .collect();
-    candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let above = candidates.iter().take_while(|(shorter, _)| *shorter >= CLOCK_FLOOR_US).count();
-    candidates.truncate(if above >= FEWEST { above } else { LARGEST });
-    candidates.into_iter().map(|(_, operator)| operator).collect()
+    telling(candidates, |(shorter, _)| *shorter).into_iter().map(|(_, operator)| operator).collect()
 }
 
 /// Median over pairs of the shorter time of a pair.

@@ -2,7 +2,7 @@
 
 use crate::summary::{Sample, Side, SideOperator, median};
 
-use super::super::factor::MachineFactor;
+use super::super::factor::{MachineFactor, latency};
 use super::super::{Comparison, Design, LatencyChange, OperatorChange, assemble, common_operators};
 use super::centring::{self, Paired};
 use super::estimate::estimate;
@@ -102,18 +102,14 @@ impl<'a> Turns<'a> {
     pub(super) fn compared(&self, outcome: &Outcome, adjusted: impl Fn(Place) -> Adjusted) -> Comparison {
         let estimate = |place| self.hypothesis(place).map(|hypothesis| estimate(&hypothesis, adjusted(place), outcome));
         let both: Vec<_> = self.operators.iter().map(|operator| (&operator.base, &operator.head)).collect();
-        let machine = MachineFactor::of(&both);
+        let machine = MachineFactor::of(&both, self.base, self.head);
         let change = |(index, operator): (usize, &Paired)| {
             let estimate = estimate(Place::Operator(index));
             let normalized_ratio = estimate.map(|estimate| estimate.ratio);
             OperatorChange { estimate, normalized_ratio, ..machine.change(&operator.base, &operator.head) }
         };
         let pairs = u32::try_from(self.pairs).unwrap_or(u32::MAX);
-        let latency = LatencyChange {
-            base_us: self.latency.0.median(),
-            head_us: self.latency.1.median(),
-            estimate: estimate(Place::Latency),
-        };
+        let latency = LatencyChange { estimate: estimate(Place::Latency), ..latency(&self.latency.0, &self.latency.1) };
         let factor = self.factors.as_deref().and_then(median).map(f64::exp);
         let operators = self.operators.iter().enumerate().map(change).collect();
         assemble(Design::Paired { pairs }, self.base, self.head, factor, operators, latency)

@@ -195,6 +195,7 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
     Summary {
         id: scenario.id(),
         scenario,
+        protocol: 1,
         onnxruntime: "1.31.1".into(),
         model_sha256: "ab".repeat(32),
         latency_us: launches(latency_us),

@@ -10,10 +10,10 @@ use crate::report::{
     Comparison, Finding, FindingCode, OperatorChange, ScenarioReport, ScenarioResult, Severity, wording,
 };
 
-/// A ratio beyond three times the spread between launches is coloured. This is for the eye alone: the verdict is made
+/// A ratio beyond three standard errors is coloured. This is for the eye alone: the verdict is made
 /// from the policy's thresholds.
 pub(super) fn ratio_style(change: &OperatorChange) -> Style {
-    let noise = (3.0 * change.spread).max(0.05);
+    let noise = (3.0 * change.standard_error).max(0.05);
     match change.normalized_ratio {
         Some(ratio) if ratio > 1.0 + noise => RED,
         Some(ratio) if ratio < 1.0 - noise => GREEN,
