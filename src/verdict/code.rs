@@ -15,9 +15,9 @@ pub enum FindingCode {
     OperatorRegressed,
     /// An operator's normalized time shrank beyond its threshold.
     OperatorImproved,
-    /// The latency grew, the two sides measured in turns.
+    /// The latency grew, nothing divided out.
     LatencyRegressed,
-    /// The latency shrank, the two sides measured in turns.
+    /// The latency shrank, nothing divided out.
     LatencyImproved,
     /// Operators, counts or placement differ from the baseline.
     StructureChanged,
@@ -27,6 +27,8 @@ pub enum FindingCode {
     BudgetExceeded,
     /// There is no baseline for the scenario.
     NoBaseline,
+    /// The baseline is of an older layout or of an older way to measure.
+    OutdatedBaseline,
     /// A baseline file belongs to no scenario of the configuration.
     StaleBaseline,
     /// The baseline holds for another machine class: times are shown, never judged.
@@ -37,8 +39,10 @@ pub enum FindingCode {
     Unstable,
     /// Too few operators to tell the machine from the code.
     TimesNotJudged,
-    /// The whole scenario is slower or faster alike.
-    UniformChange,
+    /// Two machine factors explain the times.
+    AmbiguousFactor,
+    /// Changes too small for any one accept added up.
+    Drift,
     /// Operators whose thresholds are so wide that hardly anything could exceed them.
     BlindSpot,
     /// Shares moved only because other operators' times did.
@@ -66,7 +70,7 @@ const TABLE: &[Row] = &[
         description: "\
 An operator takes longer than before, beyond what the machine explains. Against a baseline: its time, divided by the \
 machine factor (the median over operators of new/old time), grew by more than `min-effect` and by more than \
-`spread-factor` times its spread between launches, and by at least `floor-us` microseconds. Only judged on the machine \
+`spread-factor` standard errors of the ratio (from how much launches vary), and by at least `floor-us` microseconds. Only judged on the machine \
 class that the baseline was measured on, measured again before it fails, and a warning where the baseline is of another \
 CPU model (`other-cpu` under `[gate]`). With both sides measured in turns (`compare`): the growth is significant among \
 all that was tested, its median over pairs is at least the smallest effect, it amounts to at least the floor, and fresh \
@@ -86,19 +90,20 @@ Run `cargo nongemm accept` to keep the gain: until then, losing it again goes un
         name: "latency-regressed",
         severity: Severity::Error,
         description: "\
-The latency of the model grew. Only said where both sides were measured in turns on one machine, so that nothing is \
-divided out: a slowdown of all operators alike shows here and nowhere else. The growth is significant among all that \
-was tested, its median over pairs is at least the smallest effect, it amounts to at least the floor, and fresh pairs \
-show it again. The operators that regressed along with it say where; if none did, the change is in all of them or \
-between them.",
+The latency of the model grew. Nothing is divided out of it, so that a slowdown of all operators alike shows here and \
+nowhere else; the operators that regressed along with it say where, and if none did, the change is in all of them or \
+between them. With both sides measured in turns (`compare`): the growth is significant among all that was tested, its \
+median over pairs is at least the smallest effect, it amounts to at least the floor, and fresh pairs show it again. \
+Against a baseline of another time it may as well be the machine: shared ones vary by 15 % and more. It is said from \
+`max-latency-growth` on and is a warning there, unless `latency` under `[gate]` makes it fail.",
     },
     Row {
         code: FindingCode::LatencyImproved,
         name: "latency-improved",
         severity: Severity::Note,
         description: "\
-The latency of the model shrank, with both sides measured in turns on one machine: significantly, by at least the \
-smallest effect and the floor.",
+The latency of the model shrank: with both sides measured in turns, significantly, by at least the smallest effect and \
+the floor; against a baseline of another time, by more than `max-latency-growth` allows in the other direction.",
     },
     Row {
         code: FindingCode::StructureChanged,
@@ -139,6 +144,17 @@ change the budget where the change is intended.",
 No baseline of this scenario is committed for any machine class, so nothing but budgets was judged. Run \
 `cargo nongemm accept` on the machine that runs the check and commit the file it writes. `check` fails \
 on it, so that a lost folder of baselines is no green build; `missing-baseline` under `[gate]` says otherwise.",
+    },
+    Row {
+        code: FindingCode::OutdatedBaseline,
+        name: "outdated-baseline",
+        severity: Severity::Warning,
+        description: "\
+The baseline was written by an older cargo-nongemm whose file has another layout (`schema`), or whose way to measure was \
+another (`protocol`: warm-up, choice of iterations, correction of the profiler's overhead). Its times are not comparable \
+and were not judged; its structure was, where the layout is known. `check` fails on it as on a missing baseline \
+(`missing-baseline` under `[gate]`), so that an update of the tool is no green build. Run `cargo nongemm accept` on the \
+machine that runs the check, and commit the file it writes.",
     },
     Row {
         code: FindingCode::StaleBaseline,
@@ -186,14 +202,28 @@ Structure and budgets were judged, and the latency where both sides were measure
 budget, or measure more pairs.",
     },
     Row {
-        code: FindingCode::UniformChange,
-        name: "uniform-change",
+        code: FindingCode::AmbiguousFactor,
+        name: "ambiguous-factor",
         severity: Severity::Warning,
         description: "\
-All operators became slower (or faster) alike by a large factor. That is what another clock frequency or a busy \
-neighbour does, and the gate divides it out; but a change that slows everything, such as a lost build option of ONNX \
-Runtime, looks the same. Measure the old state again on the same machine to tell them apart; a latency budget gates \
-the total.",
+The machine factor is the median over operators of new/old time, and here another number would do as well: the operators \
+fall into two groups with a ratio each, or most of the time does not follow the median operator. Either the machine \
+changed by one of the two factors and the code of the other operators changed, or the other way round; a stored baseline \
+cannot tell. Operators that changed under both factors are judged, all others are inconclusive. `cargo nongemm compare \
+--base REVISION` measures both states in turns on one machine and does tell. `ambiguous-factor` under `[gate]` makes it \
+fail.",
+    },
+    Row {
+        code: FindingCode::Drift,
+        name: "drift",
+        severity: Severity::Warning,
+        description: "\
+An operator takes longer (or less) than when the baseline was first accepted, by `min-drift` or more, although no accept \
+since changed it enough for the gate to name it. Each accept that rewrites a baseline notes under [history] what became \
+of the operators above a hundredth of the time, the machine factor of each step divided out. A drift is reported where \
+these figures have a trend (Mann and Kendall's test, 1 % over all operators of the scenario), or where the first baseline \
+would make this measurement red were it still the baseline. Changes that the gate named when they were accepted do not \
+count. `cargo nongemm accept --forget` begins the history anew; `drift` under `[gate]` makes it fail.",
     },
     Row {
         code: FindingCode::BlindSpot,
@@ -272,6 +302,8 @@ impl FindingCode {
                 | FindingCode::OperatorImproved
                 | FindingCode::LatencyRegressed
                 | FindingCode::LatencyImproved
+                | FindingCode::AmbiguousFactor
+                | FindingCode::Drift
                 | FindingCode::BudgetExceeded
         )
     }

@@ -4,15 +4,9 @@ use crate::compare::{Comparison, FingerprintDifference, OperatorChange, Structur
 use crate::scenario::ScenarioId;
 use crate::summary::{OperatorKey, Summary};
 
-use super::threshold::{smallest_detectable_effect, threshold, verdict_of};
+use super::stored::{Stored, unjudged};
 use super::words;
-use super::{Finding, FindingCode, Judged, Policy, Severity, Verdict};
-
-/// Growth from which the gate counts as blind to an operator: it must double.
-const BLIND: f64 = 1.0;
-
-/// Only operators with this base share can be blind spots; smaller ones are below what anyone gates.
-const BLIND_SHARE: f64 = 0.01;
+use super::{Finding, FindingCode, Judged, Policy, Severity};
 
 /// Fingerprint fields on which the executed structure hangs: ONNX Runtime chooses fusions and kernels by them.
 const STRUCTURAL_FIELDS: [&str; 3] = ["arch", "instruction-set", "provider"];
@@ -31,8 +25,22 @@ pub fn judge(summary: &Summary, comparison: Option<&Comparison>, policy: &Policy
         None => judge.no_baseline(),
         Some(comparison) => judge.against(comparison),
     }
-    let verdicts = comparison.map(|comparison| verdicts(comparison, policy)).unwrap_or_default();
+    let verdicts = match comparison {
+        Some(comparison) if judge.may_judge_times(comparison) => Stored::of(comparison, policy).verdicts(),
+        Some(comparison) => unjudged(comparison, judge.is_unstable()),
+        None => Vec::new(),
+    };
     Judgement { verdicts, findings: judge.sorted() }
+}
+
+/// What the gate says of a scenario whose baseline this version cannot read, for the reason `why`.
+pub fn judge_outdated(summary: &Summary, why: &str, policy: &Policy) -> Judgement {
+    let mut judge = Judge::of(summary, policy);
+    judge.scenario_alone();
+    judge.unstable();
+    judge.budgets(false);
+    judge.outdated(&format!("{why}; neither structure nor times were judged"));
+    Judgement { verdicts: Vec::new(), findings: judge.sorted() }
 }
 
 /// What is said of one scenario.
@@ -42,19 +50,6 @@ pub struct Judgement {
     pub verdicts: Vec<Judged>,
     /// What there is to say, most severe first.
     pub findings: Vec<Finding>,
-}
-
-fn verdicts(comparison: &Comparison, policy: &Policy) -> Vec<Judged> {
-    let factor = comparison.machine_factor.filter(|_| comparison.fingerprint.is_empty());
-    let judged = |change: &OperatorChange| Judged {
-        operator: Some(change.key.clone()),
-        provider: Some(change.provider.clone()),
-        verdict: verdict_of(change, factor, policy),
-        detectable: factor
-            .map(|_| smallest_detectable_effect(change, factor, policy))
-            .filter(|effect| effect.is_finite()),
-    };
-    comparison.operators.iter().map(judged).collect()
 }
 
 /// What can be said of a scenario without any baseline: unknown operators, instability, a structure that varies. For
@@ -180,13 +175,27 @@ impl<'a> Judge<'a> {
         self.structure(comparison);
         if !comparison.fingerprint.is_empty() {
             self.fingerprint(&comparison.fingerprint);
-        } else if comparison.machine_factor.is_none() {
-            let message = "fewer than three operators stand on both sides, so no time was judged".to_owned();
-            let remedy = "Give the scenario a latency budget, or accept a baseline of its present structure.";
-            self.add(FindingCode::TimesNotJudged, Severity::Error, None, message, remedy.into());
+        } else if let Some(protocol) = &comparison.protocol {
+            self.outdated(&format!(
+                "the baseline's times were measured by protocol {}, and this version measures by {}; they were not judged",
+                protocol.base, protocol.head
+            ));
         } else if !self.is_unstable() {
             self.times(comparison);
         }
+    }
+
+    /// True where times of the two sides may be compared at all.
+    fn may_judge_times(&self, comparison: &Comparison) -> bool {
+        comparison.fingerprint.is_empty() && comparison.protocol.is_none() && !self.is_unstable()
+    }
+
+    fn outdated(&mut self, message: &str) {
+        let id = self.scenario();
+        let remedy = format!(
+            "Run `cargo nongemm accept {id}` to renew it from this measurement, and commit the file it writes."
+        );
+        self.add(FindingCode::OutdatedBaseline, Severity::Error, None, message.to_owned(), remedy);
     }
 
     pub(super) fn structure(&mut self, comparison: &Comparison) {
@@ -219,85 +228,6 @@ impl<'a> Judge<'a> {
         let message = format!("the baseline is of another machine class: {}; times are not judged", named.join(", "));
         let remedy = format!("Run `cargo nongemm accept {}` on this machine, and commit the file.", self.scenario());
         self.add(FindingCode::FingerprintDiffers, Severity::Error, None, message, remedy);
-    }
-
-    fn times(&mut self, comparison: &Comparison) {
-        let factor = comparison.machine_factor;
-        let causes = words::causes(&comparison.causes);
-        let other_cpu = comparison.causes.iter().any(|cause| cause.what == "cpu");
-        let bound = if other_cpu { self.policy.other_cpu } else { Severity::Error };
-        for change in &comparison.operators {
-            match verdict_of(change, factor, self.policy) {
-                Verdict::Regressed => {
-                    let remedy = format!(
-                        "Look for its cause; if the new time is intended, run `cargo nongemm accept {}`.{causes}",
-                        self.scenario()
-                    );
-                    let message = self.moved(change, comparison);
-                    self.add(FindingCode::OperatorRegressed, bound, Some(&change.key), message, remedy);
-                }
-                Verdict::Improved => {
-                    let remedy = format!("Run `cargo nongemm accept {}` to hold the gain.", self.scenario());
-                    let message = self.moved(change, comparison);
-                    self.add(FindingCode::OperatorImproved, Severity::Error, Some(&change.key), message, remedy);
-                }
-                _ => {}
-            }
-        }
-        self.uniform(comparison);
-        self.blind_spots(comparison);
-        self.shifted(comparison);
-    }
-
-    fn moved(&self, change: &OperatorChange, comparison: &Comparison) -> String {
-        let times = format!("{}, {} in the baseline", words::time(change.head_us), words::time(change.base_us));
-        let Some(ratio) = change.normalized_ratio else {
-            return format!("{} on {} takes {times}", change.key, change.provider);
-        };
-        format!(
-            "{} on {} takes {times}: {:.2} times as long, {ratio:.2} times with the machine factor of {:.2} divided out; \
-             the threshold is {}",
-            change.key,
-            change.provider,
-            change.head_us / change.base_us,
-            comparison.machine_factor.unwrap_or(1.0),
-            words::percent(threshold(change, self.policy)),
-        )
-    }
-
-    fn uniform(&mut self, comparison: &Comparison) {
-        let Some(factor) = comparison.machine_factor else { return };
-        if factor.max(1.0 / factor) <= self.policy.uniform_factor {
-            return;
-        }
-        let message = format!("everything takes {factor:.2} times as long as in the baseline, all operators alike");
-        let remedy = format!(
-            "Probably the machine; measure the old state here to be sure, and see `cargo nongemm doctor`.{}",
-            words::causes(&comparison.causes)
-        );
-        self.add(FindingCode::UniformChange, Severity::Error, None, message, remedy);
-    }
-
-    fn blind_spots(&mut self, comparison: &Comparison) {
-        let effect = |change: &OperatorChange| {
-            let effect = smallest_detectable_effect(change, comparison.machine_factor, self.policy);
-            (change.base_share >= BLIND_SHARE && effect >= BLIND).then_some(effect)
-        };
-        let named = |change: &OperatorChange| effect(change).map(|e| format!("{} (by {:.0} %)", change.key, e * 100.0));
-        let blind: Vec<String> = comparison.operators.iter().filter_map(named).collect();
-        if blind.is_empty() {
-            return;
-        }
-        let message = format!("the gate would notice only if these grew that much: {}", words::list(&blind));
-        let remedy = "Measure with more launches or iterations, or on a quieter machine, and accept anew.";
-        self.add(FindingCode::BlindSpot, Severity::Error, None, message, remedy.into());
-    }
-
-    fn shifted(&mut self, comparison: &Comparison) {
-        let factor = comparison.machine_factor;
-        let moved = |change: &&OperatorChange| verdict_of(change, factor, self.policy) == Verdict::Shifted;
-        let shifted: Vec<&OperatorChange> = comparison.operators.iter().filter(moved).collect();
-        self.shares_shifted(&shifted);
     }
 
     /// One finding for all operators whose share alone moved.

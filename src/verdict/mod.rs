@@ -1,16 +1,20 @@
 //! Comparison + policy -> findings with stable codes. All threshold arithmetic of the product is here, and it is pure.
 //!
-//! What move makes the gate red? `threshold` holds the rule for one operator, `judge` puts the rules together,
+//! What move makes the gate red? Against a stored baseline `threshold` holds the rule for one quantity, `stored` what it
+//! comes to over a scenario, `ambiguous` and `drift` what it cannot see; `judge` puts the rules together,
 //! `confirm` says which findings a second measurement must repeat, `outcome` what a whole run comes to. Where both sides
 //! were measured in turns, `paired` holds all of that, and `looks` after how many pairs it is asked.
 
+mod ambiguous;
 mod code;
 mod confirm;
+mod drift;
 mod judge;
 mod looks;
 mod outcome;
 mod paired;
 mod policy;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod threshold;
@@ -20,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use code::{FindingCode, UnknownCode};
 pub use confirm::{confirm, needs_confirmation};
-pub use judge::{Judgement, inspect, judge};
+pub use judge::{Judgement, inspect, judge, judge_outdated};
 pub use looks::{ALPHA, Look, Looks, PlanError};
 pub use outcome::{Counts, Outcome, outcome};
 pub use paired::{CONFIRM_ALPHA, confirm_paired, is_settled, judge_paired, verdicts_paired};

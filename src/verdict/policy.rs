@@ -20,8 +20,6 @@ pub struct Policy {
     pub min_drift: f64,
     /// Relative spread of the latency between launches beyond which no time is judged.
     pub unstable_spread: f64,
-    /// Machine factor, or its inverse, beyond which the uniform change is pointed out.
-    pub uniform_factor: f64,
     /// Severities that differ from the codes' own.
     pub severities: BTreeMap<FindingCode, Severity>,
     /// How slower operators count at most where the two sides ran on different CPU models of one machine class: what
@@ -50,7 +48,6 @@ impl Default for Policy {
             max_latency_growth: 0.30,
             min_drift: 0.10,
             unstable_spread: 0.25,
-            uniform_factor: 1.5,
             severities: BTreeMap::new(),
             other_cpu: Severity::Warning,
             budgets: Vec::new(),

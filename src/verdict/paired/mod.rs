@@ -119,7 +119,7 @@ impl Paired<'_> {
         let comparison = self.comparison;
         let (operators, latency) = verdicts.split_at(comparison.operators.len());
         for judged in latency {
-            let LatencyChange { base_us, head_us, estimate } = comparison.latency;
+            let LatencyChange { base_us, head_us, estimate, .. } = comparison.latency;
             let change = words::change("the latency", base_us, head_us, None, estimate, self.pairs);
             self.changed(judged, [FindingCode::LatencyRegressed, FindingCode::LatencyImproved], change);
         }
