@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::report::{Group, Machine, OperatorKey, Sample, ScenarioId};
-use crate::summary::{Field, Side, SideOperator};
+use crate::summary::{PROTOCOL, Side, SideOperator};
 
 /// Version of the lines.
 pub const GATE_RECORD_SCHEMA: u32 = 1;
@@ -123,9 +123,6 @@ impl GateLaunch {
 
 /// Launches of one arm, in the order of their pairs, as a side of a comparison.
 pub fn side(launches: &[&GateLaunch]) -> Side {
-    let Some(first) = launches.first() else {
-        return Side { machine: Vec::new(), facts: Vec::new(), latency_us: Sample(Vec::new()), operators: Vec::new() };
-    };
     let total = |launch: &GateLaunch| launch.operators.iter().map(|operator| operator.self_us).sum::<f64>();
     let operator = |named: &GateOperator| {
         let of = |launch: &&GateLaunch| {
@@ -150,9 +147,12 @@ pub fn side(launches: &[&GateLaunch]) -> Side {
     };
     Side {
         machine: Vec::new(),
-        facts: vec![Field::new("model", &first.scenario.0)],
+        facts: Vec::new(),
+        protocol: PROTOCOL,
+        centred: false,
+        past: None,
         latency_us: Sample(launches.iter().map(|launch| launch.latency_us).collect()),
-        operators: first.operators.iter().map(operator).collect(),
+        operators: launches.first().into_iter().flat_map(|launch| &launch.operators).map(operator).collect(),
     }
 }
 
