@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("taxonomy", &[]),
     ("runtime", &[]),
     ("zoo", &["onnx"]),
-    ("config", &["scenario", "verdict", "zoo"]),
+    ("config", &["scenario", "taxonomy", "verdict", "zoo"]),
     ("scenario", &["config", "zoo"]),
     ("estimate", &["machine", "onnx", "scenario", "zoo"]),
     ("measure", &["scenario", "zoo", "onnx", "runtime", "profile"]),

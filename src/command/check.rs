@@ -1,20 +1,19 @@
 //! `check`: measures, compares with the committed baselines, and judges.
 
-use std::collections::BTreeMap;
-
 use anyhow::bail;
 
 use crate::baseline::{Document, Store};
 use crate::cli::MeasureArgs;
 use crate::compare::{Comparison, compare};
-use crate::config::Level;
 use crate::report::{ScenarioReport, ScenarioResult};
 use crate::scenario::{Planned, idle_budgets};
 use crate::summary::Summary;
-use crate::verdict::{self, FindingCode, Judgement, Policy, Severity};
+use crate::verdict::{self, FindingCode, Judgement, Policy};
 
+use super::policy::Rules;
 use super::results::SavedResult;
 use super::suite::Session;
+use super::trailers::Commits;
 use super::{Exit, Terminal, outputs, plan};
 
 /// Measures the selected scenarios and holds them against their baselines.
@@ -31,16 +30,20 @@ pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result
     if arguments.selection.is_empty() && arguments.suite.tier.is_none() {
         warn_of_what_holds_nothing(&session, terminal)?;
     }
+    let rules = Rules::read(&session.config, &Commits::Head, terminal)?;
     session.results.clear()?;
     let mut reports = Vec::new();
     terminal.status.start_progress(session.launches());
     for (planned, baseline) in session.planned.iter().zip(&baselines) {
         terminal.status.say("Measuring", &planned.id.0);
-        let report = check_one(&session, planned, baseline.as_ref(), terminal)?;
+        let report = check_one(&session, &rules, planned, baseline.as_ref(), terminal)?;
         outputs::scenario(terminal, &report)?;
         reports.push(report);
     }
     terminal.status.end_progress();
+    if arguments.selection.is_empty() && arguments.suite.tier.is_none() {
+        rules.warn_of_idle(session.suite.whole(), &reports, terminal);
+    }
     outputs::finish(terminal, session.report("check", reports), arguments)
 }
 
@@ -58,11 +61,13 @@ fn warn_of_what_holds_nothing(session: &Session, terminal: &mut Terminal) -> any
 
 fn check_one(
     session: &Session,
+    rules: &Rules,
     planned: &Planned,
     baseline: Option<&Document>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<ScenarioReport> {
-    let policy = policy(session, planned);
+    let machine = session.fingerprint(planned.scenario.provider).dir_name();
+    let policy = rules.policy(&session.config, planned, &machine);
     let mut result = session.measure(planned, terminal)?;
     let ScenarioResult::Measured { summary } = &result else {
         return Ok(ScenarioReport {
@@ -136,32 +141,4 @@ fn load(
         return Ok(Some(document));
     }
     Ok(store.nearest(&fingerprint, &planned.id)?.into_iter().next().map(|foreign| foreign.document))
-}
-
-fn policy(session: &Session, planned: &Planned) -> Policy {
-    let gate = &session.config.gate;
-    Policy {
-        min_effect: gate.min_effect,
-        floor_us: gate.floor_us,
-        spread_factor: gate.spread_factor,
-        severities: BTreeMap::from([
-            (FindingCode::StructureChanged, severity(gate.structure)),
-            (FindingCode::NoBaseline, severity(gate.missing_baseline)),
-        ]),
-        other_cpu: severity(gate.other_cpu),
-        budgets: planned.budgets.iter().map(budget).collect(),
-        ..Policy::default()
-    }
-}
-
-fn severity(level: Level) -> Severity {
-    match level {
-        Level::Deny => Severity::Error,
-        Level::Warn => Severity::Warning,
-        Level::Allow => Severity::Note,
-    }
-}
-
-fn budget(budget: &crate::config::Budget) -> verdict::Budget {
-    verdict::Budget { max_non_gemm_share: budget.max_non_gemm_share, max_latency_ms: budget.max_latency_ms }
 }

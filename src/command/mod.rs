@@ -15,6 +15,7 @@ pub mod list;
 mod merge;
 mod outputs;
 mod plan;
+mod policy;
 mod replay;
 mod results;
 pub mod run;
@@ -25,6 +26,7 @@ mod study_gate;
 mod suite;
 #[cfg(test)]
 mod testing;
+mod trailers;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -48,6 +48,7 @@ impl MachineFactor {
         let deviations = (self.base.deviation(&base.self_us), self.head.deviation(&head.self_us));
         OperatorChange {
             key: head.key.clone(),
+            group: head.group,
             provider: head.provider.clone(),
             base_executions: base.executions,
             head_executions: head.executions,

@@ -4,14 +4,22 @@
 
 mod drift;
 mod factor;
+mod group;
+mod meaning;
 mod paired;
+mod pattern;
 mod structure;
 
 pub use paired::{paired, paired_where};
 
 use serde::{Deserialize, Serialize};
 
-use crate::summary::{Field, OperatorKey, Side, SideOperator};
+use crate::summary::{Field, Group, OperatorKey, Side, SideOperator};
+
+pub use group::GroupChange;
+pub use meaning::{ChangeKind, OperatorDelta, StructuralChange};
+pub use pattern::{Fusion, Patterns, Work, patterns};
+pub use structure::StructuralDifference;
 
 /// The relative spread assumed for an operator that was measured in one launch on either side: twice what launches of
 /// 20 iterations show on a busy machine, so that a single pair of launches can only show what is large.
@@ -24,6 +32,9 @@ pub struct Comparison {
     pub design: Design,
     /// Exact differences; free of noise.
     pub structure: Vec<StructuralDifference>,
+    /// What they mean together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<StructuralChange>,
     /// Fingerprint fields that differ; empty when times may be judged.
     pub fingerprint: Vec<FingerprintDifference>,
     /// Versions of how things are measured, where they differ; times are then not comparable.
@@ -34,6 +45,9 @@ pub struct Comparison {
     pub machine_factor: Option<f64>,
     /// Operators on both sides, by descending head time.
     pub operators: Vec<OperatorChange>,
+    /// The groups of operators that ran on either side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupChange>,
     /// The unprofiled latency.
     pub latency: LatencyChange,
     /// What else differs and may explain the rest: model hash, ONNX Runtime, tool, CPU.
@@ -115,64 +129,6 @@ pub struct LatencyChange {
     pub estimate: Option<Estimate>,
 }
 
-/// A difference in what was executed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum StructuralDifference {
-    /// An operator that the base does not run.
-    Appeared {
-        /// Which.
-        key: OperatorKey,
-        /// Where it runs.
-        provider: String,
-        /// How often, in one run.
-        executions: u32,
-    },
-    /// An operator that only the base runs.
-    Vanished {
-        /// Which.
-        key: OperatorKey,
-        /// Where it ran.
-        provider: String,
-        /// How often, in one run.
-        executions: u32,
-    },
-    /// Another number of executions in one run.
-    Count {
-        /// Which.
-        key: OperatorKey,
-        /// Where.
-        provider: String,
-        /// Before.
-        base: u32,
-        /// Now.
-        head: u32,
-    },
-    /// As many executions as before over all providers, but not on the same ones.
-    Moved {
-        /// Which.
-        key: OperatorKey,
-        /// Before.
-        from: String,
-        /// Now.
-        to: String,
-        /// How many of them moved, in one run.
-        executions: u32,
-    },
-}
-
-impl StructuralDifference {
-    /// The operator that differs.
-    pub fn key(&self) -> &OperatorKey {
-        match self {
-            StructuralDifference::Appeared { key, .. }
-            | StructuralDifference::Vanished { key, .. }
-            | StructuralDifference::Count { key, .. }
-            | StructuralDifference::Moved { key, .. } => key,
-        }
-    }
-}
-
 /// One field of the machine class that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FingerprintDifference {
@@ -189,6 +145,9 @@ pub struct FingerprintDifference {
 pub struct OperatorChange {
     /// Which.
     pub key: OperatorKey,
+    /// Its group; `None` for an operator that the taxonomy does not know.
+    #[serde(default)]
+    pub group: Option<Group>,
     /// Where it runs.
     pub provider: String,
     /// Executions in one run before.
@@ -244,13 +203,16 @@ fn assemble(
     latency: LatencyChange,
 ) -> Comparison {
     operators.sort_by(|a, b| b.head_us.total_cmp(&a.head_us));
+    let structure = structure::differences(&base.operators, &head.operators);
     Comparison {
         design,
-        structure: structure::differences(&base.operators, &head.operators),
+        changes: meaning::changes(base, head, &structure, machine_factor),
+        structure,
         fingerprint: differing(&base.machine, &head.machine)
             .map(|(field, base, head)| FingerprintDifference { field, base, head })
             .collect(),
         machine_factor,
+        groups: group::groups(base, head, machine_factor),
         latency,
         causes: differing(&base.facts, &head.facts).map(|(what, base, head)| Cause { what, base, head }).collect(),
         drift: base.past.as_ref().map(|past| drift::series(past, &operators)).unwrap_or_default(),

@@ -146,7 +146,9 @@ fn plain_words(message: &str) -> String {
         ("expected struct RawIterations", "expected a table such as { min = 10, max = 200 }"),
         ("expected struct RawSuite", "expected a table"),
         ("expected struct RawMeasure", "expected a table"),
+        ("expected struct RawGroupGate", "expected a table"),
         ("expected struct RawGate", "expected a table"),
+        ("expected struct RawRule", "expected a table"),
     ];
     words.iter().fold(message.trim().replace('\n', ", "), |text, (rust, plain)| text.replace(rust, plain))
 }

@@ -6,6 +6,7 @@ mod models;
 mod raw;
 mod resolve;
 mod resolved;
+mod rules;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -14,7 +15,8 @@ pub(crate) mod tests;
 pub use error::{ConfigError, Diagnostic};
 pub use models::{has_wildcard, looks_like_path, name_of_file, safe_name};
 pub use resolved::{
-    Budget, Config, Dimensions, GatePolicy, Inputs, Level, Measure, Model, ModelSource, Origin, ZooEntry,
+    Budget, Config, Dimensions, GatePolicy, GroupGate, Inputs, Level, Measure, Model, ModelSource, Origin, Rule,
+    ZooEntry,
 };
 pub use source::{FILE_NAME, Request};
 pub use suggest::{did_you_mean, nearest};

@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub model: Option<Vec<RawModel>>,
     pub measure: RawMeasure,
     pub gate: RawGate,
+    pub rule: Option<Vec<RawRule>>,
     pub budget: Option<Vec<RawBudget>>,
 }
 
@@ -92,6 +93,28 @@ pub(super) struct RawGate {
     pub latency: Option<Level>,
     pub ambiguous_factor: Option<Level>,
     pub drift: Option<Level>,
+    pub trailers: Option<bool>,
+    pub group: BTreeMap<String, RawGroupGate>,
+}
+
+/// `[gate.group.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct RawGroupGate {
+    pub min_effect: Option<f64>,
+    pub floor_us: Option<f64>,
+}
+
+/// One `[[rule]]`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct RawRule {
+    pub level: Option<Level>,
+    pub scenario: Option<String>,
+    pub operator: Option<String>,
+    pub finding: Option<Many<String>>,
+    pub reason: Option<String>,
+    pub expires: Option<String>,
 }
 
 /// One `[[budget]]`.
@@ -99,7 +122,9 @@ pub(super) struct RawGate {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct RawBudget {
     pub scenario: Option<String>,
+    pub machine: Option<String>,
     pub max_non_gemm_share: Option<f64>,
+    pub max_group_share: BTreeMap<String, f64>,
     pub max_latency_ms: Option<f64>,
 }
 

@@ -7,6 +7,7 @@ use super::error::ConfigError;
 use super::models;
 use super::raw::{Many, Raw, RawGate, RawImage};
 use super::resolved::{Budget, Config, Dimensions, GatePolicy, Level, Measure, ZooEntry};
+use super::rules;
 use super::source::{Found, Layer, Step};
 
 /// What a configuration is resolved against.
@@ -47,6 +48,7 @@ pub(super) fn resolve(found: &Found, around: &Surroundings<'_>) -> Result<Config
         models: models::resolve(layers, around)?,
         measure: measure(layers)?,
         gate: gate(layers)?,
+        rules: rules::resolve(layers)?,
         budgets: budgets(layers)?,
     })
 }
@@ -129,7 +131,7 @@ fn whole(layer: &Layer, value: i64, least: u32, path: &[Step<'_>]) -> Result<u32
 }
 
 /// A finite number for which `holds`; `range` says which in words.
-fn number(
+pub(super) fn number(
     (layer, &value): Located<'_, f64>,
     path: &[Step<'_>],
     range: &str,
@@ -203,6 +205,8 @@ fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
         latency: level(layers, |gate| gate.latency.as_ref()).unwrap_or(default.latency),
         ambiguous_factor: level(layers, |gate| gate.ambiguous_factor.as_ref()).unwrap_or(default.ambiguous_factor),
         drift: level(layers, |gate| gate.drift.as_ref()).unwrap_or(default.drift),
+        trailers: pick(layers, |raw| raw.gate.trailers.as_ref()).map_or(default.trailers, |(_, &trailers)| trailers),
+        group: rules::group_gates(layers)?,
     })
 }
 
@@ -221,8 +225,9 @@ fn budgets(layers: &[Layer]) -> Result<Vec<Budget>, ConfigError> {
             let help = "add `scenario = \"*\"`, or a glob over scenario ids and model names".to_owned();
             return Err(layer.error(&whole, "a budget needs `scenario`".to_owned(), "", Some(help)));
         };
-        if let Err(error) = globset::Glob::new(&scenario) {
-            return Err(layer.error(&at("scenario"), format!("not a glob: {}", error.kind()), "", None));
+        rules::check_glob(layer, &at("scenario"), &scenario)?;
+        if let Some(machine) = &raw.machine {
+            rules::check_glob(layer, &at("machine"), machine)?;
         }
         let share = raw.max_non_gemm_share.as_ref().map(|share| {
             number((layer, share), &at("max-non-gemm-share"), "a fraction from 0 to 1", |s| (0.0..=1.0).contains(&s))
@@ -230,11 +235,18 @@ fn budgets(layers: &[Layer]) -> Result<Vec<Budget>, ConfigError> {
         let latency = raw.max_latency_ms.as_ref().map(|limit| {
             number((layer, limit), &at("max-latency-ms"), "a number of milliseconds above 0", |ms| ms > 0.0)
         });
-        if share.is_none() && latency.is_none() {
-            let help = "add `max-non-gemm-share` or `max-latency-ms`".to_owned();
+        let groups = rules::group_shares(layer, raw, &at("max-group-share"))?;
+        if share.is_none() && latency.is_none() && groups.is_empty() {
+            let help = "add `max-non-gemm-share`, `max-group-share` or `max-latency-ms`".to_owned();
             return Err(layer.error(&whole, "a budget without a limit never fails".to_owned(), "", Some(help)));
         }
-        budgets.push(Budget { scenario, max_non_gemm_share: share.transpose()?, max_latency_ms: latency.transpose()? });
+        budgets.push(Budget {
+            scenario,
+            machine: raw.machine.clone(),
+            max_non_gemm_share: share.transpose()?,
+            max_group_share: groups,
+            max_latency_ms: latency.transpose()?,
+        });
     }
     Ok(budgets)
 }

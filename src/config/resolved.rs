@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::taxonomy::Group;
+use crate::verdict::FindingCode;
 use crate::zoo::Tier;
 
 use super::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
@@ -50,6 +52,8 @@ pub struct Config {
     pub measure: Measure,
     /// What the gate holds against a change.
     pub gate: GatePolicy,
+    /// What changes how findings count; the last one that matches a finding decides.
+    pub rules: Vec<Rule>,
     /// Limits that hold without a baseline.
     pub budgets: Vec<Budget>,
 }
@@ -265,6 +269,23 @@ pub struct GatePolicy {
     pub ambiguous_factor: Level,
     /// What an operator does that drifted over several accepts.
     pub drift: Level,
+    /// Whether `Nongemm-Allow` trailers of commits count.
+    pub trailers: bool,
+    /// Thresholds of groups that have their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub group: BTreeMap<Group, GroupGate>,
+}
+
+/// Thresholds of one group of operators, in place of the gate's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GroupGate {
+    /// See [`GatePolicy::min_effect`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_effect: Option<f64>,
+    /// See [`GatePolicy::floor_us`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor_us: Option<f64>,
 }
 
 impl Default for GatePolicy {
@@ -281,6 +302,8 @@ impl Default for GatePolicy {
             latency: Level::Warn,
             ambiguous_factor: Level::Warn,
             drift: Level::Warn,
+            trailers: true,
+            group: BTreeMap::new(),
         }
     }
 }
@@ -297,14 +320,42 @@ pub enum Level {
     Allow,
 }
 
+/// What is said of findings about some operators of some scenarios.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Rule {
+    /// How they count.
+    pub level: Level,
+    /// Glob over scenario ids and model names.
+    pub scenario: String,
+    /// Glob over operators, as `domain:OpType` or `OpType`; any, and findings about none, where `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// Which findings; empty for all that are about operators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub finding: Vec<FindingCode>,
+    /// Why; always there where the level loosens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The last day on which it holds, `YYYY-MM-DD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
 /// Limits that hold without a baseline; at least one is given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Budget {
     /// Glob over scenario ids and model names.
     pub scenario: String,
+    /// Glob over machine classes, such as `linux-x86_64-*`; all where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// Largest share of non-GEMM operators in the latency, 0 to 1.
     pub max_non_gemm_share: Option<f64>,
+    /// Largest shares of single groups, 0 to 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub max_group_share: BTreeMap<Group, f64>,
     /// Largest median latency in milliseconds.
     pub max_latency_ms: Option<f64>,
 }

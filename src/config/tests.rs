@@ -77,14 +77,14 @@ fn the_examples_in_the_default_text_are_accepted() {
         // What stands in place of it is uncommented.
         .filter(|line| !line.starts_with("tier = "))
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.starts_with("[[") || rest.contains(" = ") => rest,
+            Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest,
             _ => line,
         })
         .collect();
     let dir = project(&[("nongemm.toml", &text.join("\n")), ("models/ranker.onnx", ""), ("ranker-inputs.npz", "")]);
     let config = load_in(dir.path()).unwrap();
     assert_eq!(names(&config), ["bert-base", "swin-s", "swin-t", "ranker"]);
-    assert_eq!(config.budgets.len(), 1);
+    assert_eq!((config.budgets.len(), config.rules.len(), config.gate.group.len()), (1, 1, 1));
 }
 
 #[test]
@@ -124,10 +124,28 @@ time-budget-s = 2
 
 [gate]
 structure = "warn"
+trailers = false
+
+[gate.group.normalization]
+min-effect = 0.1
+
+[[rule]]
+level = "allow"
+scenario = "ranker*"
+operator = "com.acme:*"
+finding = "operator-regressed"
+reason = "the vendor's kernel is being replaced"
+expires = "2030-06-30"
+
+[[rule]]
+level = "deny"
+finding = ["unstable", "blind-spot"]
 
 [[budget]]
 scenario = "bert*"
+machine = "linux-*"
 max-non-gemm-share = 0.35
+max-group-share = { normalization = 0.1, memory = 0.2 }
 max-latency-ms = 120
 "#;
     let dir = project(&[
@@ -333,6 +351,25 @@ fn mistakes_point_at_their_place() {
         "[[budget]]\nmax-latency-ms = 1",
         "[[budget]]\nscenario = \"*\"\nmax-non-gemm-share = 35",
         "[[budget]]\nscenario = \"[\"\nmax-latency-ms = 1",
+        "[[budget]]\nscenario = \"*\"\nmachine = \"[\"\nmax-latency-ms = 1",
+        "[[budget]]\nscenario = \"*\"\nmax-group-share = { normalisation = 0.1 }",
+        "[[budget]]\nscenario = \"*\"\nmax-group-share = { memory = 10 }",
+        "[gate.group.memory]\nmin-efect = 0.1",
+        "[gate.group.memori]\nmin-effect = 0.1",
+        "[gate.group.memory]\nfloor-us = -1",
+        "[gate]\ngroup = 3",
+        "[gate]\ntrailers = \"no\"",
+        "[[rule]]\nscenario = \"*\"",
+        "[[rule]]\nlevel = \"allow\"\noperator = \"Gelu\"",
+        "[[rule]]\nlevel = \"warn\"\nreason = \" \"",
+        "[[rule]]\nlevel = \"forbid\"",
+        "[[rule]]\nlevel = \"deny\"\nscenario = \"[\"",
+        "[[rule]]\nlevel = \"deny\"\noperator = \"{a\"",
+        "[[rule]]\nlevel = \"deny\"\nfinding = [\"unstable\", \"operator-regresed\"]",
+        "[[rule]]\nlevel = \"deny\"\nfinding = \"not-measured\"",
+        "[[rule]]\nlevel = \"deny\"\nexpires = \"2026-02-30\"",
+        "[[rule]]\nlevel = \"deny\"\nexpires = 2026-02-28",
+        "[[rule]]\nlevel = \"deny\"\noperators = \"*\"",
         "[suite\nbatch = 1",
     ];
     let said: Vec<String> = cases.iter().map(|text| error_of(text)).collect();

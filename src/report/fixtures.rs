@@ -102,8 +102,10 @@ fn finding(code: FindingCode, severity: Severity, id: &str, operator: &str, mess
         severity,
         scenario: ScenarioId(id.into()),
         operator: (!operator.is_empty()).then(|| key(operator)),
+        operators: Vec::new(),
         message: message.into(),
         remedy: remedy.into(),
+        ruling: None,
     }
 }
 
@@ -131,6 +133,8 @@ fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Compari
     Comparison {
         design: Design::Stored,
         structure: Vec::new(),
+        changes: Vec::new(),
+        groups: Vec::new(),
         fingerprint: Vec::new(),
         protocol: None,
         machine_factor: Some(machine),
@@ -139,6 +143,7 @@ fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Compari
             .iter()
             .map(|operator| OperatorChange {
                 key: operator.key.clone(),
+                group: operator.group,
                 provider: operator.provider.clone(),
                 base_executions: operator.executions,
                 head_executions: operator.executions,

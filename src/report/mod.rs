@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::verdict::Counts;
 
 pub use crate::compare::{
-    Cause, Comparison, Design, Estimate, FingerprintDifference, LatencyChange, OperatorChange, StructuralDifference,
+    Cause, ChangeKind, Comparison, Design, Estimate, FingerprintDifference, GroupChange, LatencyChange, OperatorChange,
+    OperatorDelta, StructuralChange, StructuralDifference,
 };
 pub use crate::measure::result::LaunchWarning;
 pub use crate::scenario::{Partition, Scenario, ScenarioId};
 pub use crate::summary::{
-    GroupSummary, Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator,
+    GroupSummary, Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, SideShape, Summary, UnsteadyOperator,
 };
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, Severity, Verdict};

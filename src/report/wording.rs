@@ -1,6 +1,6 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
-use super::{Finding, Group, LaunchWarning, OperatorKey, Severity, StructuralDifference};
+use super::{Finding, Group, LaunchWarning, OperatorKey, Severity, SideShape, StructuralDifference};
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
 pub fn group(group: Option<Group>) -> &'static str {
@@ -108,6 +108,22 @@ pub fn structure(difference: &StructuralDifference) -> (char, &OperatorKey, Stri
         }
         StructuralDifference::Moved { key, from, to, executions } => {
             ('~', key, format!("moved from {} to {}, {}", provider(from), provider(to), times(*executions)))
+        }
+        StructuralDifference::Types { key, from, to, executions, .. } => {
+            ('~', key, format!("computes in {to} instead of {from}, {}", times(*executions)))
+        }
+        StructuralDifference::Shapes { key, base, head, .. } => {
+            let list = |shapes: &[SideShape]| {
+                shapes
+                    .iter()
+                    .map(|shape| format!("{} x {}", shape.executions, shape.inputs))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            ('~', key, format!("runs at other shapes: {} instead of {}", list(head), list(base)))
+        }
+        StructuralDifference::Inserted { key, base, head, .. } => {
+            ('~', key, format!("was put in by ONNX Runtime {} instead of {base}", times(*head)))
         }
     }
 }

@@ -58,7 +58,20 @@ struct Row {
     code: FindingCode,
     name: &'static str,
     severity: Severity,
+    rules: Ruled,
+    summary: &'static str,
     description: &'static str,
+}
+
+/// Whether rules of the configuration and trailers of commits change how a code counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruled {
+    /// Those that name no finding do: it is about operators.
+    ByDefault,
+    /// Only rules that name it do.
+    WhenNamed,
+    /// Nothing does: it is no matter of policy.
+    Never,
 }
 
 /// Every code once, in the order of the enum.
@@ -67,6 +80,8 @@ const TABLE: &[Row] = &[
         code: FindingCode::OperatorRegressed,
         name: "operator-regressed",
         severity: Severity::Error,
+        rules: Ruled::ByDefault,
+        summary: "an operator takes longer than the baseline, beyond noise and machine",
         description: "\
 An operator takes longer than before, beyond what the machine explains. Against a baseline: its time, divided by the \
 machine factor (the median over operators of new/old time), grew by more than `min-effect` and by more than \
@@ -81,6 +96,8 @@ CPU): they are usually the cause. If the new time is intended, `cargo nongemm ac
         code: FindingCode::OperatorImproved,
         name: "operator-improved",
         severity: Severity::Note,
+        rules: Ruled::WhenNamed,
+        summary: "an operator takes less time than in the baseline",
         description: "\
 An operator became faster by more than the threshold that would have made it a regression in the other direction. \
 Run `cargo nongemm accept` to keep the gain: until then, losing it again goes unnoticed.",
@@ -89,6 +106,8 @@ Run `cargo nongemm accept` to keep the gain: until then, losing it again goes un
         code: FindingCode::LatencyRegressed,
         name: "latency-regressed",
         severity: Severity::Error,
+        rules: Ruled::ByDefault,
+        summary: "the latency grew, whatever its operators did",
         description: "\
 The latency of the model grew. Nothing is divided out of it, so that a slowdown of all operators alike shows here and \
 nowhere else; the operators that regressed along with it say where, and if none did, the change is in all of them or \
@@ -101,6 +120,8 @@ Against a baseline of another time it may as well be the machine: shared ones va
         code: FindingCode::LatencyImproved,
         name: "latency-improved",
         severity: Severity::Note,
+        rules: Ruled::WhenNamed,
+        summary: "the latency shrank",
         description: "\
 The latency of the model shrank: with both sides measured in turns, significantly, by at least the smallest effect and \
 the floor; against a baseline of another time, by more than `max-latency-growth` allows in the other direction.",
@@ -109,18 +130,25 @@ the floor; against a baseline of another time, by more than `max-latency-growth`
         code: FindingCode::StructureChanged,
         name: "structure-changed",
         severity: Severity::Error,
+        rules: Ruled::ByDefault,
+        summary: "other operators, counts, types, shapes or placement than in the baseline",
         description: "\
-ONNX Runtime executes other operators than the baseline records: one appeared, vanished, runs more or less often, or \
-moved to another execution provider. This has no noise in it, so any difference counts. Usual causes are a new \
-exporter or exporter option, a fusion that no longer applies, another ONNX Runtime, a quantization step. Look at the \
-model before and after with `cargo nongemm export`; if the change is intended, run `cargo nongemm accept`. An operator \
-that appeared has no baseline time, so this finding is the only one that guards its cost. It is an error only where \
-provider, architecture and instruction set are those of the baseline; elsewhere it is a note.",
+ONNX Runtime executes other operators than the baseline records: some appeared, vanished, run more or less often, at \
+other types or shapes, or on another execution provider. What belongs together is one finding: a fusion that no longer \
+applies or now does, copies and conversions, a move to the CPU, another precision (`cargo nongemm list patterns`). This \
+has no noise in it, so any difference counts. Usual causes are a new exporter or exporter option, another ONNX Runtime, a \
+quantization step. Look at the model before and after with `cargo nongemm export`; if the change is intended, run \
+`cargo nongemm accept`. An operator that appeared has no baseline time, so this finding is the only one that guards its \
+cost. It is an error only where provider, architecture and instruction set are those of the baseline; elsewhere it is a \
+note. What may come from the data (operators that launches do not run equally often, shapes behind a suppression) is a \
+warning.",
     },
     Row {
         code: FindingCode::StructureVaries,
         name: "structure-varies",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "launches execute some operators a different number of times",
         description: "\
 Launches of the same scenario executed some operators a different number of times, as loops and branches do whose \
 course depends on the data. Their executions are the median over launches, and a structural difference in them is only \
@@ -130,16 +158,20 @@ a warning. Give the scenario fixed inputs (an `.npz` file) to make the graph's c
         code: FindingCode::BudgetExceeded,
         name: "budget-exceeded",
         severity: Severity::Error,
+        rules: Ruled::WhenNamed,
+        summary: "a budget of the configuration is exceeded",
         description: "\
 The scenario exceeds a budget of the configuration. `max-non-gemm-share` bounds the share of operators without a \
-matrix product and is judged on every machine. `max-latency-ms` is a promise for a machine class: it is an error where \
-a baseline of this class is committed and the launches agree, else a warning. Make the model meet the budget, or \
-change the budget where the change is intended.",
+matrix product, `max-group-share` those of single groups, on every machine. `max-latency-ms` is a promise for a machine \
+class: it is an error where the launches agree and the budget names this class by `machine`, or a baseline of the class is \
+committed; else a warning. Make the model meet the budget, or change the budget where the change is intended.",
     },
     Row {
         code: FindingCode::NoBaseline,
         name: "no-baseline",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "no baseline of the scenario is committed",
         description: "\
 No baseline of this scenario is committed for any machine class, so nothing but budgets was judged. Run \
 `cargo nongemm accept` on the machine that runs the check and commit the file it writes. `check` fails \
@@ -149,6 +181,8 @@ on it, so that a lost folder of baselines is no green build; `missing-baseline` 
         code: FindingCode::OutdatedBaseline,
         name: "outdated-baseline",
         severity: Severity::Warning,
+        rules: Ruled::Never,
+        summary: "the baseline was measured in a way that this version cannot compare with",
         description: "\
 The baseline was written by an older cargo-nongemm whose file has another layout (`schema`), or whose way to measure was \
 another (`protocol`: warm-up, choice of iterations, correction of the profiler's overhead). Its times are not comparable \
@@ -160,6 +194,8 @@ machine that runs the check, and commit the file it writes.",
         code: FindingCode::StaleBaseline,
         name: "stale-baseline",
         severity: Severity::Warning,
+        rules: Ruled::Never,
+        summary: "a baseline file belongs to no scenario",
         description: "\
 A committed baseline file belongs to no scenario of the configuration: the scenario was removed or renamed, or one of \
 its dimensions changed, and the new id may now lack a baseline. Delete the file, or restore the scenario.",
@@ -168,6 +204,8 @@ its dimensions changed, and the new id may now lack a baseline. Delete the file,
         code: FindingCode::FingerprintDiffers,
         name: "fingerprint-differs",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "the only baselines are of another machine class",
         description: "\
 The only baselines of this scenario were measured on another machine class (operating system, architecture, \
 instruction-set level, provider or GPU). Times are shown and never judged; the executed structure is judged where \
@@ -178,6 +216,8 @@ file it writes.",
         code: FindingCode::UnknownOperator,
         name: "unknown-operator",
         severity: Severity::Warning,
+        rules: Ruled::ByDefault,
+        summary: "the taxonomy does not know an operator",
         description: "\
 The model runs an operator that the taxonomy does not know, such as one of a custom domain. It stands in a line of \
 its own, counts as non-GEMM, and belongs to no group.",
@@ -186,6 +226,8 @@ its own, counts as non-GEMM, and belongs to no group.",
         code: FindingCode::Unstable,
         name: "unstable",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "launches vary too much to judge times",
         description: "\
 The latency varies so much between launches that times are not judged; with both sides measured in turns, that no \
 change short of a doubling would have shown. Something else uses the machine: close it, use \
@@ -195,6 +237,8 @@ fewer threads than cores, pin the frequency, and see `cargo nongemm doctor`. Str
         code: FindingCode::TimesNotJudged,
         name: "times-not-judged",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "too few operators to tell the machine from the code",
         description: "\
 The scenario has fewer than three operators in common with what it is compared with, so a slower machine cannot be told \
 from a slower operator, and no operator's time was judged; or too few pairs of launches were measured to show anything. \
@@ -205,6 +249,8 @@ budget, or measure more pairs.",
         code: FindingCode::AmbiguousFactor,
         name: "ambiguous-factor",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "all operators are slower or faster alike",
         description: "\
 The machine factor is the median over operators of new/old time, and here another number would do as well: the operators \
 fall into two groups with a ratio each, or most of the time does not follow the median operator. Either the machine \
@@ -217,6 +263,8 @@ fail.",
         code: FindingCode::Drift,
         name: "drift",
         severity: Severity::Warning,
+        rules: Ruled::ByDefault,
+        summary: "an operator drifted over several accepts, none of which named it",
         description: "\
 An operator takes longer (or less) than when the baseline was first accepted, by `min-drift` or more, although no accept \
 since changed it enough for the gate to name it. Each accept that rewrites a baseline notes under [history] what became \
@@ -229,6 +277,8 @@ count. `cargo nongemm accept --forget` begins the history anew; `drift` under `[
         code: FindingCode::BlindSpot,
         name: "blind-spot",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "operators would have to double before the gate noticed",
         description: "\
 Some operators vary so much between launches that they would have to double before the gate noticed: it is all but \
 blind to them. Measure with more launches or iterations, or on a quieter machine, and accept anew.",
@@ -237,6 +287,8 @@ blind to them. Measure with more launches or iterations, or on a quieter machine
         code: FindingCode::SharesShifted,
         name: "shares-shifted",
         severity: Severity::Note,
+        rules: Ruled::WhenNamed,
+        summary: "shares moved because other operators' times did",
         description: "\
 The share of an operator moved although its own time did not: shares sum to one, so when one operator becomes faster \
 all others take a larger part. Nothing to do; look at the operators whose time changed.",
@@ -245,6 +297,8 @@ all others take a larger part. Nothing to do; look at the operators whose time c
         code: FindingCode::Inconclusive,
         name: "inconclusive",
         severity: Severity::Warning,
+        rules: Ruled::WhenNamed,
+        summary: "pairs show neither a change nor its absence",
         description: "\
 The pairs of launches neither show a change nor that there is none which matters. The finding says what growth would \
 most likely have shown. Measure more pairs, or on a quieter machine. A regression that fresh pairs did not show again \
@@ -254,6 +308,8 @@ is reported under this code too, and so is one whose median effect is below the 
         code: FindingCode::NotMeasured,
         name: "not-measured",
         severity: Severity::Error,
+        rules: Ruled::Never,
+        summary: "the scenario could not be measured",
         description: "\
 The scenario could not be measured, so nothing is known of it; the rest of the suite went on. The report holds the \
 reason and the last lines that the launch wrote. This is not a failed gate: the exit code tells the two apart.",
@@ -282,6 +338,16 @@ impl FindingCode {
     /// The kebab-case name, as it stands in reports.
     pub fn as_str(self) -> &'static str {
         self.row().name
+    }
+
+    /// What it is, in a line.
+    pub fn summary(self) -> &'static str {
+        self.row().summary
+    }
+
+    /// Which rules change how it counts.
+    pub fn ruled(self) -> Ruled {
+        self.row().rules
     }
 
     /// A paragraph: what it means, and what to do.
@@ -340,6 +406,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{code}\""));
             assert_eq!(code.as_str().parse(), Ok(code));
             assert!(code.describe().len() > 100 && code.describe().ends_with('.'), "{code}");
+            assert!((20..80).contains(&code.summary().len()) && !code.summary().ends_with('.'), "{code}");
         }
     }
 

@@ -1,12 +1,12 @@
 //! The rules together: one scenario's findings.
 
-use crate::compare::{Comparison, FingerprintDifference, OperatorChange, StructuralDifference};
+use crate::compare::{Comparison, FingerprintDifference, OperatorChange};
 use crate::scenario::ScenarioId;
-use crate::summary::{OperatorKey, Summary};
+use crate::summary::Summary;
 
 use super::stored::{Stored, unjudged};
-use super::words;
-use super::{Finding, FindingCode, Judged, Policy, Severity};
+use super::{Draft, Finding, FindingCode, Judged, Policy, Severity};
+use super::{budget, words};
 
 /// Fingerprint fields on which the executed structure hangs: ONNX Runtime chooses fusions and kernels by them.
 const STRUCTURAL_FIELDS: [&str; 3] = ["arch", "instruction-set", "provider"];
@@ -20,7 +20,7 @@ pub fn judge(summary: &Summary, comparison: Option<&Comparison>, policy: &Policy
     judge.scenario_alone();
     judge.unstable();
     let same_class = comparison.is_some_and(|comparison| comparison.fingerprint.is_empty());
-    judge.budgets(same_class && !judge.is_unstable());
+    judge.budgets(same_class, !judge.is_unstable());
     match comparison {
         None => judge.no_baseline(),
         Some(comparison) => judge.against(comparison),
@@ -38,7 +38,7 @@ pub fn judge_outdated(summary: &Summary, why: &str, policy: &Policy) -> Judgemen
     let mut judge = Judge::of(summary, policy);
     judge.scenario_alone();
     judge.unstable();
-    judge.budgets(false);
+    judge.budgets(false, !judge.is_unstable());
     judge.outdated(&format!("{why}; neither structure nor times were judged"));
     Judgement { verdicts: Vec::new(), findings: judge.sorted() }
 }
@@ -89,18 +89,8 @@ impl<'a> Judge<'a> {
         self.summary.latency_us.relative_spread().is_some_and(|spread| spread > self.policy.unstable_spread)
     }
 
-    /// Adds a finding that counts as its code does, but at most as `bound`.
-    pub(super) fn add(
-        &mut self,
-        code: FindingCode,
-        bound: Severity,
-        operator: Option<&OperatorKey>,
-        message: String,
-        remedy: String,
-    ) {
-        let severity = self.policy.severity(code).min(bound);
-        let scenario = self.scenario().clone();
-        self.findings.push(Finding { code, severity, scenario, operator: operator.cloned(), message, remedy });
+    pub(super) fn add(&mut self, draft: Draft) {
+        self.findings.push(draft.settle(&self.summary.id, self.policy));
     }
 
     /// Unknown operators and a structure that varies.
@@ -110,7 +100,7 @@ impl<'a> Judge<'a> {
             let share = words::percent(operator.share.median());
             let message = format!("{} is not in the taxonomy; it takes {share} of the time", operator.key);
             let remedy = "It counts as non-GEMM; ask for its addition, naming its domain and what it computes.";
-            self.add(FindingCode::UnknownOperator, Severity::Error, Some(&operator.key), message, remedy.into());
+            self.add(Draft::new(FindingCode::UnknownOperator, message, remedy).blaming(&operator.key));
         }
         if !summary.unsteady.is_empty() {
             let range = |executions: &[u32]| {
@@ -121,7 +111,7 @@ impl<'a> Judge<'a> {
             let operators: Vec<String> = summary.unsteady.iter().map(named).collect();
             let message = format!("launches do not execute the same graph: {}", words::list(&operators));
             let remedy = "Give the scenario fixed inputs, so that its control flow takes the same course each time.";
-            self.add(FindingCode::StructureVaries, Severity::Error, None, message, remedy.into());
+            self.add(Draft::new(FindingCode::StructureVaries, message, remedy));
         }
     }
 
@@ -135,31 +125,14 @@ impl<'a> Judge<'a> {
                 format!("the latency varies by {spread} between launches, above {bound}; times are not judged");
             let remedy =
                 "Measure on a quieter machine or with fewer threads; `cargo nongemm doctor` names what disturbs.";
-            self.add(FindingCode::Unstable, Severity::Error, None, message, remedy.into());
+            self.add(Draft::new(FindingCode::Unstable, message, remedy));
         }
     }
 
-    /// A share budget gates everywhere; one in milliseconds only fails on a machine class that has a baseline, since
-    /// it is a promise for that class, and only where the launches agree.
-    pub(super) fn budgets(&mut self, latency_gates: bool) {
-        let share = self.summary.non_gemm_share().median();
-        let latency_ms = self.summary.latency_us.median() / 1000.0;
-        for budget in &self.policy.budgets {
-            if let Some(bound) = budget.max_non_gemm_share.filter(|bound| share > *bound) {
-                let (share, bound) = (words::percent(share), words::percent(bound));
-                let message = format!("the non-GEMM share is {share}, above its budget of {bound}");
-                let remedy = "Reduce the non-GEMM operators, largest first, or raise `max-non-gemm-share`.";
-                self.add(FindingCode::BudgetExceeded, Severity::Error, None, message, remedy.into());
-            }
-            if let Some(bound) = budget.max_latency_ms.filter(|bound| latency_ms > *bound) {
-                let limit = if latency_gates { Severity::Error } else { Severity::Warning };
-                let mut message = format!("the latency is {latency_ms:.2} ms, above its budget of {bound:.2} ms");
-                if !latency_gates {
-                    message += "; no failure on a machine class without a baseline or on launches that disagree";
-                }
-                let remedy = "Make the model faster, or raise `max-latency-ms`.";
-                self.add(FindingCode::BudgetExceeded, limit, None, message, remedy.into());
-            }
+    /// What exceeds the policy's budgets; those in milliseconds fail where launches agree.
+    pub(super) fn budgets(&mut self, same_class: bool, launches_agree: bool) {
+        for draft in budget::exceeded(self.summary, &self.policy.budgets, same_class, launches_agree) {
+            self.add(draft);
         }
     }
 
@@ -168,7 +141,7 @@ impl<'a> Judge<'a> {
         let message = format!("{id} has no baseline, so neither structure nor times were judged");
         let remedy =
             format!("Run `cargo nongemm accept {id}` on the machine that checks, and commit the file it writes.");
-        self.add(FindingCode::NoBaseline, Severity::Error, None, message, remedy);
+        self.add(Draft::new(FindingCode::NoBaseline, message, remedy));
     }
 
     fn against(&mut self, comparison: &Comparison) {
@@ -195,31 +168,34 @@ impl<'a> Judge<'a> {
         let remedy = format!(
             "Run `cargo nongemm accept {id}` to renew it from this measurement, and commit the file it writes."
         );
-        self.add(FindingCode::OutdatedBaseline, Severity::Error, None, message.to_owned(), remedy);
+        self.add(Draft::new(FindingCode::OutdatedBaseline, message.to_owned(), remedy));
     }
 
+    /// One finding for each thing that happened to the graph. With times only where they say something of the code.
     pub(super) fn structure(&mut self, comparison: &Comparison) {
         let hangs_on = |field: &FingerprintDifference| STRUCTURAL_FIELDS.contains(&field.field.as_str());
         let comparable = !comparison.fingerprint.iter().any(hangs_on);
+        let timed = comparison.fingerprint.is_empty() && !self.is_unstable();
         let causes = words::causes(&comparison.causes);
-        for difference in &comparison.structure {
-            let unsteady = self.summary.unsteady.iter().any(|operator| &operator.key == difference.key());
-            let bound = match (comparable, unsteady) {
+        for change in &comparison.changes {
+            let bound = match (comparable, change.data_dependent) {
                 (false, _) => Severity::Note,
                 (true, true) => Severity::Warning,
                 (true, false) => Severity::Error,
             };
-            self.add_structure(difference, bound, &causes);
+            let remedy = format!(
+                "{}Find what changed the graph; if it is intended, run `cargo nongemm accept {}`.{causes}",
+                words::reason(change),
+                self.scenario()
+            );
+            let message = words::change(change, comparison, timed);
+            let operators = match change.operators.as_slice() {
+                [_] => Vec::new(),
+                several => several.iter().map(|operator| operator.key.clone()).collect(),
+            };
+            let draft = Draft::new(FindingCode::StructureChanged, message, remedy).at_most(bound);
+            self.add(Draft { operator: change.lead().cloned(), operators, ..draft });
         }
-    }
-
-    fn add_structure(&mut self, difference: &StructuralDifference, bound: Severity, causes: &str) {
-        let remedy = format!(
-            "Find what changed the graph; if it is intended, run `cargo nongemm accept {}`.{causes}",
-            self.scenario()
-        );
-        let message = words::structure(difference);
-        self.add(FindingCode::StructureChanged, bound, Some(difference.key()), message, remedy);
     }
 
     fn fingerprint(&mut self, differences: &[FingerprintDifference]) {
@@ -227,7 +203,7 @@ impl<'a> Judge<'a> {
             differences.iter().map(|d| format!("{} ({} -> {})", d.field, d.base, d.head)).collect();
         let message = format!("the baseline is of another machine class: {}; times are not judged", named.join(", "));
         let remedy = format!("Run `cargo nongemm accept {}` on this machine, and commit the file.", self.scenario());
-        self.add(FindingCode::FingerprintDiffers, Severity::Error, None, message, remedy);
+        self.add(Draft::new(FindingCode::FingerprintDiffers, message, remedy));
     }
 
     /// One finding for all operators whose share alone moved.
@@ -242,6 +218,6 @@ impl<'a> Judge<'a> {
         let shifted: Vec<String> = operators.iter().map(named).collect();
         let message = format!("shares moved because other operators' times did: {}", words::list(&shifted));
         let remedy = "Nothing to do: these operators take as long as before.";
-        self.add(FindingCode::SharesShifted, Severity::Error, None, message, remedy.into());
+        self.add(Draft::new(FindingCode::SharesShifted, message, remedy));
     }
 }

@@ -1,11 +1,13 @@
 //! Comparison + policy -> findings with stable codes. All threshold arithmetic of the product is here, and it is pure.
 //!
 //! What move makes the gate red? Against a stored baseline `threshold` holds the rule for one quantity, `stored` what it
-//! comes to over a scenario, `ambiguous` and `drift` what it cannot see; `judge` puts the rules together,
-//! `confirm` says which findings a second measurement must repeat, `outcome` what a whole run comes to. Where both sides
-//! were measured in turns, `paired` holds all of that, and `looks` after how many pairs it is asked.
+//! comes to over a scenario, `ambiguous` and `drift` what it cannot see; `budget` holds the limits, `judge` puts the
+//! rules together, `sink` lets policy (`policy`, `rule`) have its say, `confirm` says which findings a second measurement
+//! must repeat, `outcome` what a whole run comes to. Where both sides were measured in turns, `paired` holds all of that,
+//! and `looks` after how many pairs it is asked.
 
 mod ambiguous;
+mod budget;
 mod code;
 mod confirm;
 mod drift;
@@ -14,6 +16,8 @@ mod looks;
 mod outcome;
 mod paired;
 mod policy;
+mod rule;
+mod sink;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -22,13 +26,16 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use code::{FindingCode, UnknownCode};
+pub use budget::Budget;
+pub use code::{FindingCode, Ruled, UnknownCode};
 pub use confirm::{confirm, needs_confirmation};
 pub use judge::{Judgement, inspect, judge, judge_outdated};
 pub use looks::{ALPHA, Look, Looks, PlanError};
 pub use outcome::{Counts, Outcome, outcome};
 pub use paired::{CONFIRM_ALPHA, confirm_paired, is_settled, judge_paired, verdicts_paired};
-pub use policy::{Budget, Policy};
+pub use policy::{GroupThresholds, Policy};
+pub use rule::{BadTrailer, NameGlob, Rule, RuleSource, Ruling};
+pub use sink::Draft;
 pub use threshold::{smallest_detectable_effect, verdict_of};
 
 use crate::scenario::ScenarioId;
@@ -45,10 +52,16 @@ pub struct Finding {
     pub scenario: ScenarioId,
     /// The operator it blames, if one.
     pub operator: Option<OperatorKey>,
+    /// All operators that it is about, where they are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<OperatorKey>,
     /// One sentence: what, from what to what.
     pub message: String,
     /// One sentence: what to do.
     pub remedy: String,
+    /// The rule or commit that changed how it counts, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<Ruling>,
 }
 
 /// What became of one operator, or of the latency, between the sides.

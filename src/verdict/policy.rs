@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{FindingCode, Severity};
+use crate::summary::Group;
+
+use super::{Budget, FindingCode, Rule, Severity};
 
 /// Thresholds and severities for one scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,17 +27,22 @@ pub struct Policy {
     /// How slower operators count at most where the two sides ran on different CPU models of one machine class: what
     /// differs between two models differs by operator, and no machine factor divides that out.
     pub other_cpu: Severity,
+    /// Thresholds of groups that have their own.
+    pub groups: BTreeMap<Group, GroupThresholds>,
+    /// What else changes how findings count, the last one that is about a finding before all others. They are of this
+    /// scenario and in force.
+    pub rules: Vec<Rule>,
     /// What the scenario may cost. Several may apply; each is judged.
     pub budgets: Vec<Budget>,
 }
 
-/// A bound from the configuration.
+/// Thresholds of one group of operators, in place of the policy's own.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Budget {
-    /// Largest share of operators without a matrix product, 0 to 1.
-    pub max_non_gemm_share: Option<f64>,
-    /// Largest unprofiled latency in milliseconds.
-    pub max_latency_ms: Option<f64>,
+pub struct GroupThresholds {
+    /// See [`Policy::min_effect`].
+    pub min_effect: Option<f64>,
+    /// See [`Policy::floor_us`].
+    pub floor_us: Option<f64>,
 }
 
 /// `check` takes the configuration's, which allow for a baseline of another day.
@@ -50,6 +57,8 @@ impl Default for Policy {
             unstable_spread: 0.25,
             severities: BTreeMap::new(),
             other_cpu: Severity::Warning,
+            groups: BTreeMap::new(),
+            rules: Vec::new(),
             budgets: Vec::new(),
         }
     }
@@ -62,7 +71,21 @@ impl Policy {
         Policy { min_effect: 0.05, ..Policy::default() }
     }
 
-    /// How findings of a code count.
+    /// [`Policy::min_effect`] for an operator of a group.
+    pub fn min_effect_of(&self, group: Option<Group>) -> f64 {
+        self.own(group).and_then(|own| own.min_effect).unwrap_or(self.min_effect)
+    }
+
+    /// [`Policy::floor_us`] for an operator of a group.
+    pub fn floor_us_of(&self, group: Option<Group>) -> f64 {
+        self.own(group).and_then(|own| own.floor_us).unwrap_or(self.floor_us)
+    }
+
+    fn own(&self, group: Option<Group>) -> Option<&GroupThresholds> {
+        self.groups.get(&group?)
+    }
+
+    /// How findings of a code count where no rule is about them.
     pub fn severity(&self, code: FindingCode) -> Severity {
         self.severities.get(&code).copied().unwrap_or_else(|| code.default_severity())
     }

@@ -7,7 +7,7 @@ use super::drift::{drifted, total};
 use super::judge::Judge;
 use super::threshold::{BLIND, latency_threshold, latency_verdict, smallest_detectable_effect, threshold, verdict_of};
 use super::words;
-use super::{FindingCode, Judged, Policy, Severity, Verdict};
+use super::{Draft, FindingCode, Judged, Policy, Severity, Verdict};
 
 /// Only operators with this base share can be blind spots; smaller ones are below what anyone gates.
 const BLIND_SHARE: f64 = 0.01;
@@ -86,7 +86,7 @@ impl Judge<'_> {
         if comparison.machine_factor.is_none() {
             let message = "fewer than three operators stand on both sides, so no operator's time was judged".to_owned();
             let remedy = "Give the scenario a latency budget, or accept a baseline of its present structure.";
-            self.add(FindingCode::TimesNotJudged, Severity::Error, None, message, remedy.into());
+            self.add(Draft::new(FindingCode::TimesNotJudged, message, remedy));
             return;
         }
         self.ambiguous(&stored);
@@ -117,7 +117,7 @@ impl Judge<'_> {
         );
         if verdict == Verdict::Improved {
             let remedy = format!("Run `cargo nongemm accept {}` to hold the gain.", self.scenario());
-            self.add(FindingCode::LatencyImproved, Severity::Error, None, message, remedy);
+            self.add(Draft::new(FindingCode::LatencyImproved, message, remedy));
             return;
         }
         let remedy = format!(
@@ -125,7 +125,7 @@ impl Judge<'_> {
              `cargo nongemm doctor` names what slows the machine down.{}",
             words::causes(&stored.comparison.causes)
         );
-        self.add(FindingCode::LatencyRegressed, bound, None, message, remedy);
+        self.add(Draft::new(FindingCode::LatencyRegressed, message, remedy).at_most(bound));
     }
 
     fn ambiguous(&mut self, stored: &Stored<'_>) {
@@ -142,7 +142,7 @@ impl Judge<'_> {
             "Measure both states in turns: `cargo nongemm compare --base REVISION`.{}",
             words::causes(&stored.comparison.causes)
         );
-        self.add(FindingCode::AmbiguousFactor, Severity::Error, None, message, remedy);
+        self.add(Draft::new(FindingCode::AmbiguousFactor, message, remedy));
     }
 
     fn moved(&mut self, stored: &Stored<'_>, bound: Severity) {
@@ -155,11 +155,13 @@ impl Judge<'_> {
                         "Look for its cause; if the new time is intended, run `cargo nongemm accept {}`.{causes}",
                         self.scenario()
                     );
-                    self.add(FindingCode::OperatorRegressed, bound, Some(&change.key), message, remedy);
+                    self.add(
+                        Draft::new(FindingCode::OperatorRegressed, message, remedy).at_most(bound).blaming(&change.key),
+                    );
                 }
                 Verdict::Improved => {
                     let remedy = format!("Run `cargo nongemm accept {}` to hold the gain.", self.scenario());
-                    self.add(FindingCode::OperatorImproved, Severity::Error, Some(&change.key), message, remedy);
+                    self.add(Draft::new(FindingCode::OperatorImproved, message, remedy).blaming(&change.key));
                 }
                 _ => {}
             }
@@ -198,7 +200,7 @@ impl Judge<'_> {
                  `cargo nongemm accept --forget {}`.",
                 self.scenario()
             );
-            self.add(FindingCode::Drift, bound, Some(&change.key), message, remedy);
+            self.add(Draft::new(FindingCode::Drift, message, remedy).at_most(bound).blaming(&change.key));
         }
     }
 
@@ -214,6 +216,6 @@ impl Judge<'_> {
         }
         let message = format!("the gate would notice only if these grew that much: {}", words::list(&blind));
         let remedy = "Measure with more launches or iterations, or on a quieter machine, and accept anew.";
-        self.add(FindingCode::BlindSpot, Severity::Error, None, message, remedy.into());
+        self.add(Draft::new(FindingCode::BlindSpot, message, remedy));
     }
 }

@@ -18,6 +18,7 @@ fn moved(head_us: f64, factor: f64, error: f64) -> Verdict {
 fn change(base_us: f64, head_us: f64, factor: f64, standard_error: f64) -> OperatorChange {
     OperatorChange {
         key: OperatorKey("ai.onnx:Softmax".into()),
+        group: None,
         provider: "CPUExecutionProvider".into(),
         base_executions: 12,
         head_executions: 12,

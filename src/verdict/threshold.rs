@@ -32,9 +32,9 @@ pub fn verdict_of(change: &OperatorChange, machine_factor: Option<f64>, policy: 
         expected_us,
         head_us: change.head_us,
         excess_us: change.head_us - expected_us,
-        floor_us: policy.floor_us,
-        matters: matters(policy.min_effect, expected_us, policy),
-        min_effect: policy.min_effect,
+        floor_us: policy.floor_us_of(change.group),
+        matters: matters(policy.min_effect_of(change.group), expected_us, policy.floor_us_of(change.group)),
+        min_effect: policy.min_effect_of(change.group),
     };
     match moved.verdict(policy) {
         Verdict::Unchanged if (change.head_share - change.base_share).abs() >= NOTABLE_SHARE => Verdict::Shifted,
@@ -54,7 +54,7 @@ pub fn latency_verdict(latency: &LatencyChange, policy: &Policy) -> Verdict {
         head_us: latency.head_us,
         excess_us: latency.head_us - latency.base_us,
         floor_us: policy.floor_us,
-        matters: matters(policy.max_latency_growth, latency.base_us, policy),
+        matters: matters(policy.max_latency_growth, latency.base_us, policy.floor_us),
         min_effect: policy.max_latency_growth,
     };
     moved.verdict(policy)
@@ -114,15 +114,15 @@ fn noise(standard_error: f64, policy: &Policy) -> f64 {
 }
 
 /// The smallest relative growth that counts: the smallest effect, or what the floor comes to; infinite of nothing.
-fn matters(min_effect: f64, expected_us: f64, policy: &Policy) -> f64 {
-    let floor = if expected_us > 0.0 { policy.floor_us / expected_us } else { f64::INFINITY };
+fn matters(min_effect: f64, expected_us: f64, floor_us: f64) -> f64 {
+    let floor = if expected_us > 0.0 { floor_us / expected_us } else { f64::INFINITY };
     min_effect.max(floor)
 }
 
 /// The relative growth that an operator's normalized time must exceed: the smallest effect that matters, or a multiple
 /// of its standard error where that is more.
 pub(super) fn threshold(change: &OperatorChange, policy: &Policy) -> f64 {
-    policy.min_effect.max(noise(change.standard_error, policy))
+    policy.min_effect_of(change.group).max(noise(change.standard_error, policy))
 }
 
 /// The same of the latency.
@@ -134,5 +134,5 @@ pub(super) fn latency_threshold(latency: &LatencyChange, policy: &Policy) -> f64
 /// infinite for an operator without a base time.
 pub fn smallest_detectable_effect(change: &OperatorChange, machine_factor: Option<f64>, policy: &Policy) -> f64 {
     let expected_us = change.base_us * machine_factor.unwrap_or(1.0);
-    matters(threshold(change, policy), expected_us, policy)
+    matters(threshold(change, policy), expected_us, policy.floor_us_of(change.group))
 }

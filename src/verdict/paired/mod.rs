@@ -14,7 +14,7 @@ use crate::summary::Summary;
 
 use super::judge::Judge;
 use super::looks::smallest_p;
-use super::{FindingCode, Judged, Judgement, Policy, Severity, Verdict};
+use super::{Draft, FindingCode, Judged, Judgement, Policy, Severity, Verdict};
 pub use confirm::{CONFIRM_ALPHA, confirm_paired};
 use rule::Quantity;
 
@@ -33,7 +33,7 @@ const NOTABLE_OPERATOR: f64 = 0.01;
 pub fn judge_paired(head: &Summary, comparison: &Comparison, policy: &Policy, alpha: f64) -> Judgement {
     let mut judge = Judge::of(head, policy);
     judge.scenario_alone();
-    judge.budgets(comparison.fingerprint.is_empty());
+    judge.budgets(comparison.fingerprint.is_empty(), true);
     judge.structure(comparison);
     let verdicts = verdicts_paired(comparison, policy, alpha);
     let mut paired = Paired { judge, comparison, pairs: pairs(comparison), alpha };
@@ -90,7 +90,7 @@ impl Paired<'_> {
         let named: Vec<String> = fields.iter().map(|d| format!("{} ({} -> {})", d.field, d.base, d.head)).collect();
         let message = format!("the sides ran on different machine classes: {}; times are not judged", named.join(", "));
         let remedy = "Measure both sides in turns on one machine.";
-        self.judge.add(FindingCode::FingerprintDiffers, Severity::Error, None, message, remedy.into());
+        self.judge.add(Draft::new(FindingCode::FingerprintDiffers, message, remedy));
     }
 
     /// Where a red verdict was out of reach from the start.
@@ -103,14 +103,14 @@ impl Paired<'_> {
                 words::probability(self.alpha)
             );
             let remedy = "Measure more pairs, and look at what ended the measurement if more were planned.";
-            self.judge.add(code, Severity::Error, None, message, remedy.into());
+            self.judge.add(Draft::new(code, message, remedy));
         } else if self.comparison.machine_factor.is_none() {
             let message =
                 "fewer than three operators of equal counts stand on both sides, so that the latency was judged \
                            and no operator"
                     .to_owned();
             let remedy = "Nothing to do where the latency is what matters; the structure says what else changed.";
-            self.judge.add(code, Severity::Error, None, message, remedy.into());
+            self.judge.add(Draft::new(code, message, remedy));
         }
     }
 
@@ -142,7 +142,12 @@ impl Paired<'_> {
             Verdict::Improved => (improved, "Nothing to do.".to_owned()),
             _ => return,
         };
-        self.judge.add(code, Severity::Error, judged.operator.as_ref(), message, remedy);
+        let draft = Draft::new(code, message, remedy);
+        let draft = match &judged.operator {
+            Some(operator) => draft.blaming(operator),
+            None => draft,
+        };
+        self.judge.add(draft);
     }
 
     fn shifted(&mut self, verdicts: &[Judged]) {
@@ -179,15 +184,15 @@ impl Paired<'_> {
         };
         if !latency.is_empty() {
             let message = format!("the latency varies too much from pair to pair: {}", words::unshown(&latency));
-            self.judge.add(FindingCode::Unstable, Severity::Error, None, message, remedy.into());
+            self.judge.add(Draft::new(FindingCode::Unstable, message, remedy));
         }
         if !operators.is_empty() {
             let message = format!("the gate is all but blind to what varies so much: {}", words::unshown(&operators));
-            self.judge.add(FindingCode::BlindSpot, severity(&operators), None, message, remedy.into());
+            self.judge.add(Draft::new(FindingCode::BlindSpot, message, remedy).at_most(severity(&operators)));
         }
         if !inconclusive.is_empty() {
             let message = format!("neither a change nor its absence is shown: {}", words::unshown(&inconclusive));
-            self.judge.add(FindingCode::Inconclusive, severity(&inconclusive), None, message, remedy.into());
+            self.judge.add(Draft::new(FindingCode::Inconclusive, message, remedy).at_most(severity(&inconclusive)));
         }
     }
 }
