@@ -10,6 +10,7 @@ pub mod command;
 pub mod compare;
 pub mod config;
 pub mod estimate;
+pub mod git;
 pub mod machine;
 pub mod measure;
 pub mod onnx;

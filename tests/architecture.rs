@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Module, and the modules of ours that it may import. A module that is missing here fails the test.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("atomic_file", &[]),
+    ("git", &[]),
     ("machine", &[]),
     ("onnx", &[]),
     ("profile", &[]),

@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use nongemm::runtime::{
-    Client, ClientKind, InstallEvent, Library, LocateOptions, Origin, Refusal, RuntimeError, Version, default_clients,
-    locate, probe,
+    Choice, Client, ClientKind, InstallEvent, Library, LocateOptions, Origin, Refusal, RuntimeError, Version,
+    default_clients, locate, locate_choice, probe,
 };
 
 /// A search that sees nothing of this machine but the given cache directory.
@@ -482,4 +482,96 @@ fn a_client_that_waited_for_the_network_is_not_followed_by_its_twin() {
     for part in ["quick: failed", "slow: was ended", "twin: not tried: it would ask the same index", "no route"] {
         assert!(error.contains(part), "{part} in {error}");
     }
+}
+
+/// A pip that hands out a wheel of the release 1.29.0 with `library` in it, and with `recorded` in its RECORD in place of
+/// the digest of the library's bytes.
+#[cfg(target_os = "linux")]
+fn pip_of_release(directory: &Path, library: &Path, recorded: Option<&str>) -> Client {
+    let recorded = recorded.map_or("None".to_owned(), |digest| format!("'{digest}'"));
+    let script = format!(
+        "#!/usr/bin/env python3\nimport base64, hashlib, sys, zipfile\n\
+         assert sys.argv[-1] == 'onnxruntime==1.29.0', sys.argv\n\
+         library = open('{}', 'rb').read()\n\
+         digest = {recorded} or base64.urlsafe_b64encode(hashlib.sha256(library).digest()).decode().rstrip('=')\n\
+         name = 'onnxruntime/capi/libonnxruntime.so.1.29.0'\n\
+         with zipfile.ZipFile('onnxruntime-1.29.0-cp312.whl', 'w') as wheel:\n    \
+         wheel.writestr(name, library)\n    \
+         wheel.writestr('onnxruntime-1.29.0.dist-info/RECORD', f'{{name}},sha256={{digest}},{{len(library)}}\\n')\n",
+        library.display()
+    );
+    let pip = directory.join("pip");
+    std::fs::write(&pip, script).unwrap();
+    make_executable(&pip);
+    Client::new(pip, &[], ClientKind::Pip)
+}
+
+#[cfg(target_os = "linux")]
+fn find_release(options: &LocateOptions, events: &mut Vec<InstallEvent>) -> Result<Library, RuntimeError> {
+    let choice: Choice = "1.29.0".parse().unwrap();
+    locate_choice(&choice, "--base-runtime", options, &mut |event| events.push(event))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn another_release_is_installed_as_its_wheel_records_it_and_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = fake_library(directory.path(), "1.29.0", 29);
+    let npm = Client::new("no-such-npm", &[], ClientKind::Npm);
+    let clients = vec![npm, pip_of_release(directory.path(), &fake, None)];
+    let options = LocateOptions { clients, ..isolated(&directory.path().join("cache")) };
+    let mut events = Vec::new();
+    let library = find_release(&options, &mut events).unwrap();
+    assert_eq!(library.version, Version { major: 1, minor: 29, patch: 0 });
+    assert!(library.path.ends_with("onnxruntime/releases/1.29.0-linux-x86_64/libonnxruntime.so.1.29.0"), "{library:?}");
+    assert!(events.iter().any(|event| event.to_string().contains("agrees with its own RECORD")), "{events:?}");
+
+    let offline = LocateOptions { offline: true, ..options.clone() };
+    assert_eq!(find_release(&offline, &mut Vec::new()).unwrap().origin, Origin::Cache);
+    let mut bytes = std::fs::read(&library.path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    // This process has the file mapped, so another one takes its place.
+    std::fs::remove_file(&library.path).unwrap();
+    std::fs::write(&library.path, bytes).unwrap();
+    let error = find_release(&offline, &mut Vec::new()).unwrap_err().to_string();
+    for part in ["1.29.0 is not in the cache", "has been changed", "without --offline"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    let mut events = Vec::new();
+    find_release(&options, &mut events).unwrap();
+    assert!(matches!(events.first(), Some(InstallEvent::Repairing { .. })), "{events:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wheel_that_is_not_what_it_records_is_never_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = fake_library(directory.path(), "1.29.0", 29);
+    let digest_of_abc = "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0";
+    for (recorded, said) in [(digest_of_abc, "is not the published one"), ("nonsense", "has no record of")] {
+        let cache = tempfile::tempdir().unwrap();
+        let clients = vec![pip_of_release(directory.path(), &fake, Some(recorded))];
+        let options = LocateOptions { clients, ..isolated(cache.path()) };
+        let error = find_release(&options, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains(said) && error.contains("ONNX Runtime 1.29.0 could not be installed"), "{error}");
+        assert_eq!(names_in(&cache.path().join("onnxruntime/releases")), [".lock"]);
+    }
+}
+
+#[test]
+fn a_release_from_before_single_runs_were_profiled_is_refused_without_a_download() {
+    let cache = tempfile::tempdir().unwrap();
+    let old: Choice = "1.24.4".parse().unwrap();
+    let error = locate_choice(&old, "--head-runtime", &isolated(cache.path()), &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("1.25.0 or newer"), "{error}");
+    assert_eq!(names_in(cache.path()), [""; 0]);
+}
+
+#[test]
+fn a_library_that_was_named_for_a_side_is_refused_by_the_name_of_its_flag() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = Choice::Path(directory.path().join("missing.so"));
+    let error = locate_choice(&missing, "--base-runtime", &isolated(directory.path()), &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("it was given by --base-runtime"), "{error}");
 }

@@ -149,6 +149,7 @@ fn plain_words(message: &str) -> String {
         ("expected struct RawGroupGate", "expected a table"),
         ("expected struct RawGate", "expected a table"),
         ("expected struct RawRule", "expected a table"),
+        ("expected struct RawCompare", "expected a table"),
     ];
     words.iter().fold(message.trim().replace('\n', ", "), |text, (rust, plain)| text.replace(rust, plain))
 }

@@ -15,8 +15,8 @@ pub(crate) mod tests;
 pub use error::{ConfigError, Diagnostic};
 pub use models::{has_wildcard, looks_like_path, name_of_file, safe_name};
 pub use resolved::{
-    Budget, Config, Dimensions, GatePolicy, GroupGate, Inputs, Level, Measure, Model, ModelSource, Origin, Rule,
-    ZooEntry,
+    Budget, Compare, Config, Dimensions, GatePolicy, GroupGate, Inputs, Level, Measure, Model, ModelSource, Origin,
+    Prepare, PrepareCommand, Rule, ZooEntry,
 };
 pub use source::{FILE_NAME, Request};
 pub use suggest::{did_you_mean, nearest};
@@ -34,4 +34,14 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 pub fn load(request: &Request, zoo: &[ZooEntry]) -> Result<Config, ConfigError> {
     let found = source::find(request)?;
     resolve::resolve(&found, &resolve::Surroundings { zoo, cwd: &request.cwd })
+}
+
+/// The `[compare]` table of the configuration that [`load`] would find, read without looking for any model: what
+/// `prepare` makes need not be there yet.
+///
+/// # Errors
+/// As [`load`], but for what is wrong outside of the table's own values.
+pub fn load_compare(request: &Request) -> Result<Compare, ConfigError> {
+    let found = source::find(request)?;
+    resolve::compare(&found.layers, &resolve::Surroundings { zoo: &[], cwd: &request.cwd })
 }

@@ -22,6 +22,7 @@ pub(super) struct Raw {
     pub measure: RawMeasure,
     pub gate: RawGate,
     pub rule: Option<Vec<RawRule>>,
+    pub compare: RawCompare,
     pub budget: Option<Vec<RawBudget>>,
 }
 
@@ -115,6 +116,26 @@ pub(super) struct RawRule {
     pub finding: Option<Many<String>>,
     pub reason: Option<String>,
     pub expires: Option<String>,
+}
+
+/// `[compare]`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct RawCompare {
+    pub pairs: Option<Many<i64>>,
+    pub prepare: Option<RawPrepare>,
+    pub prepare_timeout_s: Option<f64>,
+}
+
+/// A command: a line for the shell, or a program and its arguments.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a command line such as \"make models\", or a list of a program and its arguments"
+)]
+pub(super) enum RawPrepare {
+    Line(String),
+    Words(Vec<String>),
 }
 
 /// One `[[budget]]`.

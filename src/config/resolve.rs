@@ -1,12 +1,15 @@
 //! From documents as typed to the configuration as used: precedence, ranges, defaults.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::dimension::{ImageSize, Optimization, Precision, Provider};
 use super::error::ConfigError;
 use super::models;
-use super::raw::{Many, Raw, RawGate, RawImage};
-use super::resolved::{Budget, Config, Dimensions, GatePolicy, Level, Measure, ZooEntry};
+use super::raw::{Many, Raw, RawGate, RawImage, RawPrepare};
+use super::resolved::{
+    Budget, Compare, Config, Dimensions, GatePolicy, Level, Measure, Prepare, PrepareCommand, ZooEntry,
+};
 use super::rules;
 use super::source::{Found, Layer, Step};
 
@@ -49,6 +52,7 @@ pub(super) fn resolve(found: &Found, around: &Surroundings<'_>) -> Result<Config
         measure: measure(layers)?,
         gate: gate(layers)?,
         rules: rules::resolve(layers)?,
+        compare: compare(layers, around)?,
         budgets: budgets(layers)?,
     })
 }
@@ -143,6 +147,12 @@ pub(super) fn number(
     Err(layer.error(path, format!("`{}` must be {range}", dotted(path)), "out of range", None))
 }
 
+/// A length of time that something is waited for.
+fn seconds(found: Located<'_, f64>, path: &[Step<'_>]) -> Result<f64, ConfigError> {
+    // A day: more is a typing error, and far more would overflow a duration.
+    number(found, path, "a number of seconds above 0, at most 86400", |s| s > 0.0 && s <= 86_400.0)
+}
+
 fn measure(layers: &[Layer]) -> Result<Measure, ConfigError> {
     let default = Measure::default();
     let count = |found: Option<Located<'_, i64>>, keys: &[&'static str], least: u32, default: u32| {
@@ -150,10 +160,7 @@ fn measure(layers: &[Layer]) -> Result<Measure, ConfigError> {
         found.map_or(Ok(default), |(layer, &value)| whole(layer, value, least, &path))
     };
     let seconds = |found: Option<Located<'_, f64>>, key: &'static str, default: f64| {
-        // A day: more is a typing error, and far more would overflow a duration.
-        let holds = |s: f64| s > 0.0 && s <= 86_400.0;
-        let path = [Step::Key("measure"), Step::Key(key)];
-        found.map_or(Ok(default), |found| number(found, &path, "a number of seconds above 0, at most 86400", holds))
+        found.map_or(Ok(default), |found| seconds(found, &[Step::Key("measure"), Step::Key(key)]))
     };
     let iterations = |key: fn(&super::raw::RawIterations) -> Option<&i64>| {
         pick(layers, move |raw| raw.measure.iterations.as_ref().and_then(key))
@@ -178,6 +185,38 @@ fn measure(layers: &[Layer]) -> Result<Measure, ConfigError> {
         timeout_s: seconds(pick(layers, |raw| raw.measure.timeout_s.as_ref()), "timeout-s", default.timeout_s)?,
     })
 }
+
+/// `[compare]`, which can be resolved before the models are there: `prepare` may be what makes them.
+pub(super) fn compare(layers: &[Layer], around: &Surroundings<'_>) -> Result<Compare, ConfigError> {
+    let at = |key: &'static str| [Step::Key("compare"), Step::Key(key)];
+    let mut compare = Compare::default();
+    if let Some((layer, list)) = pick(layers, |raw| raw.compare.pairs.as_ref()) {
+        let path = at("pairs");
+        let pairs = counts(Some((layer, list)), &path)?;
+        if pairs.is_empty() || pairs.windows(2).any(|two| two[0] > two[1]) {
+            let title = "`compare.pairs` must be rising numbers of pairs, such as [8, 12, 20]".to_owned();
+            return Err(layer.error(&path, title, "", None));
+        }
+        compare.pairs = pairs;
+    }
+    let timeout = pick(layers, |raw| raw.compare.prepare_timeout_s.as_ref())
+        .map_or(Ok(PREPARE_TIMEOUT_S), |found| seconds(found, &at("prepare-timeout-s")))?;
+    if let Some((layer, raw)) = pick(layers, |raw| raw.compare.prepare.as_ref()) {
+        let command = match raw {
+            RawPrepare::Line(line) => PrepareCommand::Line(line.clone()),
+            RawPrepare::Words(words) => PrepareCommand::Words(words.clone()),
+        };
+        if command.to_string().trim().is_empty() {
+            return Err(layer.error(&at("prepare"), "`compare.prepare` is empty".to_owned(), "no command", None));
+        }
+        let directory = around.place(&layer.base, "");
+        compare.prepare = Some(Prepare { command, directory, timeout: Duration::from_secs_f64(timeout) });
+    }
+    Ok(compare)
+}
+
+/// Exporting models of some hundred megabytes from a framework takes minutes.
+const PREPARE_TIMEOUT_S: f64 = 1800.0;
 
 fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
     let default = GatePolicy::default();

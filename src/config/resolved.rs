@@ -54,6 +54,8 @@ pub struct Config {
     pub gate: GatePolicy,
     /// What changes how findings count; the last one that matches a finding decides.
     pub rules: Vec<Rule>,
+    /// How two sides are measured in turns.
+    pub compare: Compare,
     /// Limits that hold without a baseline.
     pub budgets: Vec<Budget>,
 }
@@ -304,6 +306,54 @@ impl Default for GatePolicy {
             drift: Level::Warn,
             trailers: true,
             group: BTreeMap::new(),
+        }
+    }
+}
+
+/// How `compare` measures two sides in turns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Compare {
+    /// Launches of each side before each look, rising. What is settled at one look is not measured further.
+    pub pairs: Vec<u32>,
+    /// What makes the models of a tree that are generated; `None` where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<Prepare>,
+}
+
+impl Default for Compare {
+    fn default() -> Self {
+        Compare { pairs: vec![8, 12, 20], prepare: None }
+    }
+}
+
+/// A command to be run in a checked-out tree before it is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Prepare {
+    /// What is run.
+    pub command: PrepareCommand,
+    /// Where: the folder of the document that says so.
+    pub directory: PathBuf,
+    /// After so long it is taken for hung and ended.
+    pub timeout: Duration,
+}
+
+/// How a command was written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrepareCommand {
+    /// A line for the shell.
+    Line(String),
+    /// A program and its arguments; never empty.
+    Words(Vec<String>),
+}
+
+impl fmt::Display for PrepareCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PrepareCommand::Line(line) => f.write_str(line),
+            PrepareCommand::Words(words) => f.write_str(&words.join(" ")),
         }
     }
 }

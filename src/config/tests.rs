@@ -141,6 +141,10 @@ expires = "2030-06-30"
 level = "deny"
 finding = ["unstable", "blind-spot"]
 
+[compare]
+pairs = [4, 8]
+prepare = "make models"
+
 [[budget]]
 scenario = "bert*"
 machine = "linux-*"
@@ -238,6 +242,17 @@ fn a_file_given_by_name_is_the_one() {
     assert_eq!(config.baselines, Path::new("ci/baselines"));
     let missing = Request { config: Some("none.toml".into()), ..request };
     assert!(load(&missing, ZOO).unwrap_err().to_string().contains("none.toml"));
+}
+
+#[test]
+fn what_makes_the_models_is_read_before_they_are_there() {
+    let text = "[suite]\nmodels = [\"generated/*.onnx\"]\n[compare]\nprepare = [\"make\", \"all models\"]\n";
+    let dir = project(&[("nongemm.toml", text), ("inner/file", "")]);
+    let request = Request { cwd: dir.path().join("inner"), ..Request::default() };
+    assert!(load(&request, ZOO).is_err(), "there is no model");
+    let prepare = load_compare(&request).unwrap().prepare.unwrap();
+    assert_eq!(prepare.command, PrepareCommand::Words(vec!["make".to_owned(), "all models".to_owned()]));
+    assert_eq!(prepare.directory, dir.path(), "the folder of the file, not the current one");
 }
 
 const WORKSPACE: &[(&str, &str)] = &[
@@ -347,6 +362,12 @@ fn mistakes_point_at_their_place() {
         "[measure]\ntimeout-s = nan",
         "[gate]\nmin-effect = -0.1",
         "[gate]\nstructure = \"forbid\"",
+        "[compare]\npairs = [12, 8]",
+        "[compare]\npairs = []",
+        "[compare]\nprepare = \" \"",
+        "[compare]\nprepare = []",
+        "[compare]\nprepare = 3",
+        "[compare]\nprepare-timeout-s = 0",
         "[[budget]]\nscenario = \"bert*\"",
         "[[budget]]\nmax-latency-ms = 1",
         "[[budget]]\nscenario = \"*\"\nmax-non-gemm-share = 35",

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::RuntimeError;
-use super::platform::{Pinned, Platform};
+use super::platform::{Build, Platform};
 
 /// Version of [`Manifest`].
 const MANIFEST_SCHEMA: u32 = 1;
@@ -38,16 +38,22 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    pub fn new(pinned: &Pinned, platform: &Platform, client: &str) -> Manifest {
+    pub fn new(build: &Build<'_>, platform: &Platform, client: &str) -> Manifest {
         Manifest {
             schema: MANIFEST_SCHEMA,
-            version: pinned.version.to_owned(),
+            version: build.version.to_owned(),
             platform: platform.name.to_owned(),
             client: client.to_owned(),
-            library: pinned.file_name().to_owned(),
-            size_bytes: pinned.size,
-            sha256: pinned.sha256.to_owned(),
+            library: build.file_name().to_owned(),
+            size_bytes: build.size,
+            sha256: build.sha256.to_owned(),
         }
+    }
+
+    fn read(entry: &Path) -> Result<Manifest, String> {
+        let text = std::fs::read_to_string(entry.join(MANIFEST))
+            .map_err(|error| format!("no readable {MANIFEST}: {error}"))?;
+        serde_json::from_str(&text).map_err(|error| format!("{MANIFEST}: {error}"))
     }
 
     pub fn write(&self, entry: &Path) -> io::Result<()> {
@@ -87,39 +93,59 @@ impl Cache {
         Ok(Cache { root: base.join("onnxruntime") })
     }
 
-    /// Where the entry of a build lies, whether it exists or not.
-    pub fn entry(&self, pinned: &Pinned, platform: &Platform) -> PathBuf {
-        self.root.join(format!("{}-{}", pinned.version, platform.name))
+    /// The part for wheels of other releases than the pinned one: npm's release may also come as a wheel, and then is
+    /// another library of the same version.
+    pub fn releases(&self) -> Cache {
+        Cache { root: self.root.join("releases") }
+    }
+
+    /// Where the entry of a release lies, whether it exists or not.
+    pub fn entry(&self, version: &str, platform: &Platform) -> PathBuf {
+        self.root.join(format!("{version}-{}", platform.name))
     }
 
     /// Reads and verifies an entry, down to the digest of its library.
-    pub fn verify(&self, pinned: &Pinned, platform: &Platform) -> Entry {
-        let entry = self.entry(pinned, platform);
+    pub fn verify(&self, build: &Build<'_>, platform: &Platform) -> Entry {
+        let entry = self.entry(build.version, platform);
         if !entry.exists() {
             return Entry::Absent;
         }
-        match verify(&entry, pinned, platform) {
+        match verify(&entry, build, platform) {
             Ok(library) => Entry::Whole(library),
             Err(why) => Entry::Broken(why),
         }
     }
+
+    /// The same for a wheel that is not pinned: its library must be what the entry's own manifest says, which was
+    /// checked against the wheel's record when it was installed.
+    pub fn verify_recorded(&self, version: &str, platform: &Platform) -> Entry {
+        let entry = self.entry(version, platform);
+        if !entry.exists() {
+            return Entry::Absent;
+        }
+        match Manifest::read(&entry) {
+            Err(why) => Entry::Broken(why),
+            Ok(Manifest { size_bytes: size, sha256, .. }) => {
+                let path = platform.wheel_entry(version);
+                self.verify(&Build { version, entry: &path, size, sha256: &sha256 }, platform)
+            }
+        }
+    }
 }
 
-fn verify(entry: &Path, pinned: &Pinned, platform: &Platform) -> Result<PathBuf, String> {
-    let text =
-        std::fs::read_to_string(entry.join(MANIFEST)).map_err(|error| format!("no readable {MANIFEST}: {error}"))?;
-    let manifest: Manifest = serde_json::from_str(&text).map_err(|error| format!("{MANIFEST}: {error}"))?;
-    if manifest != Manifest::new(pinned, platform, &manifest.client) {
-        return Err(format!("{MANIFEST} is not that of ONNX Runtime {} for {}", pinned.version, platform.name));
+fn verify(entry: &Path, build: &Build<'_>, platform: &Platform) -> Result<PathBuf, String> {
+    let manifest = Manifest::read(entry)?;
+    if manifest != Manifest::new(build, platform, &manifest.client) {
+        return Err(format!("{MANIFEST} is not that of ONNX Runtime {} for {}", build.version, platform.name));
     }
-    let library = entry.join(pinned.file_name());
-    let size = std::fs::metadata(&library).map_err(|error| format!("{}: {error}", pinned.file_name()))?.len();
-    if size != pinned.size {
-        return Err(format!("{} has {size} bytes instead of {}", pinned.file_name(), pinned.size));
+    let library = entry.join(build.file_name());
+    let size = std::fs::metadata(&library).map_err(|error| format!("{}: {error}", build.file_name()))?.len();
+    if size != build.size {
+        return Err(format!("{} has {size} bytes instead of {}", build.file_name(), build.size));
     }
-    let digest = sha256_of(&library).map_err(|error| format!("{}: {error}", pinned.file_name()))?;
-    if digest != pinned.sha256 {
-        return Err(format!("{} has been changed: SHA-256 {digest} instead of {}", pinned.file_name(), pinned.sha256));
+    let digest = sha256_of(&library).map_err(|error| format!("{}: {error}", build.file_name()))?;
+    if digest != build.sha256 {
+        return Err(format!("{} has been changed: SHA-256 {digest} instead of {}", build.file_name(), build.sha256));
     }
     Ok(library)
 }
@@ -148,7 +174,7 @@ mod tests {
     use super::super::platform;
     use super::*;
 
-    const PINNED: Pinned = Pinned {
+    const PINNED: Build<'static> = Build {
         version: "1.31.1",
         entry: "a/lib.so",
         size: 3,
@@ -159,7 +185,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::at(Some(directory.path())).unwrap();
         let platform = platform::current().unwrap();
-        let entry = cache.entry(&PINNED, platform);
+        let entry = cache.entry(PINNED.version, platform);
         std::fs::create_dir_all(&entry).unwrap();
         std::fs::write(entry.join("lib.so"), "abc").unwrap();
         Manifest::new(&PINNED, platform, "pip").write(&entry).unwrap();
@@ -168,7 +194,7 @@ mod tests {
 
     fn broken(spoil: impl Fn(&Path)) -> String {
         let (_directory, cache, platform) = entry();
-        spoil(&cache.entry(&PINNED, platform));
+        spoil(&cache.entry(PINNED.version, platform));
         match cache.verify(&PINNED, platform) {
             Entry::Broken(why) => why,
             other => panic!("{other:?}"),
@@ -178,7 +204,7 @@ mod tests {
     #[test]
     fn a_whole_entry_is_used() {
         let (_directory, cache, platform) = entry();
-        let library = cache.entry(&PINNED, platform).join("lib.so");
+        let library = cache.entry(PINNED.version, platform).join("lib.so");
         assert_eq!(cache.verify(&PINNED, platform), Entry::Whole(library));
     }
 
@@ -217,5 +243,25 @@ mod tests {
             std::fs::write(entry.join(MANIFEST), text.replace("1.31.1", "1.30.0")).unwrap();
         });
         assert!(why.contains("is not that of"), "{why}");
+    }
+
+    #[test]
+    fn a_release_that_is_not_pinned_is_held_to_its_own_manifest() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::at(Some(directory.path())).unwrap().releases();
+        let platform = platform::current().unwrap();
+        assert_eq!(cache.verify_recorded("1.29.0", platform), Entry::Absent);
+        let entry = cache.entry("1.29.0", platform);
+        std::fs::create_dir_all(&entry).unwrap();
+        let path = platform.wheel_entry("1.29.0");
+        let build = Build { version: "1.29.0", entry: &path, ..PINNED };
+        Manifest::new(&build, platform, "pip").write(&entry).unwrap();
+        let library = entry.join(build.file_name());
+        std::fs::write(&library, "abc").unwrap();
+        assert_eq!(cache.verify_recorded("1.29.0", platform), Entry::Whole(library.clone()));
+        std::fs::write(&library, "abd").unwrap();
+        assert!(matches!(cache.verify_recorded("1.29.0", platform), Entry::Broken(why) if why.contains("changed")));
+        std::fs::rename(&entry, cache.entry("1.28.0", platform)).unwrap();
+        assert!(matches!(cache.verify_recorded("1.28.0", platform), Entry::Broken(_)), "an entry of another release");
     }
 }

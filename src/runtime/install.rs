@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, Entry, Manifest, hexadecimal};
 use super::client::{Client, ClientKind, run_client};
-use super::platform::{Pinned, Platform};
+use super::platform::{Build, Platform};
+use super::record;
 use super::{Considered, RuntimeError};
 
 /// What an installation is doing; for a progress line.
@@ -51,6 +52,13 @@ pub enum InstallEvent {
         /// File name of the package.
         package: String,
     },
+    /// The package's library is what the package's own list of digests says; this program knows no other.
+    Recorded {
+        /// File name of the package.
+        package: String,
+        /// The release whose digest this program does pin.
+        pinned: String,
+    },
     /// Done.
     Installed {
         /// The library.
@@ -71,6 +79,10 @@ impl fmt::Display for InstallEvent {
             InstallEvent::Downloading { client, package } => write!(f, "downloading {package} with {client}"),
             InstallEvent::ClientFailed { client, why } => write!(f, "{client}: {why}"),
             InstallEvent::Unpacking { package } => write!(f, "unpacking {package}"),
+            InstallEvent::Recorded { package, pinned } => write!(
+                f,
+                "{package} agrees with its own RECORD; the digest of {pinned} alone is known to this program itself"
+            ),
             InstallEvent::Installed { path, version } => {
                 write!(f, "installed ONNX Runtime {version} as {}", path.display())
             }
@@ -96,10 +108,55 @@ pub(super) enum Outcome {
     Installed { library: PathBuf, client: String },
 }
 
-/// Installs the pinned build with the first client that manages to. What the clients said on failure goes to `refused`.
+/// What is to be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target<'a> {
+    /// A pinned build: pip's, else npm's.
+    Pinned,
+    /// The wheel of this release and no other.
+    Wheel(&'a str),
+}
+
+impl Target<'_> {
+    /// The kinds of package that it may come in, the preferred one first.
+    pub fn kinds(self) -> &'static [ClientKind] {
+        match self {
+            Target::Pinned => &[ClientKind::Pip, ClientKind::Npm],
+            Target::Wheel(_) => &[ClientKind::Pip],
+        }
+    }
+
+    /// The release that a kind of package brings.
+    pub fn version<'p>(&'p self, kind: ClientKind, platform: &'p Platform) -> &'p str {
+        match self {
+            Target::Pinned => pinned_for(kind, platform).version,
+            Target::Wheel(version) => version,
+        }
+    }
+
+    /// What the cache has of it.
+    pub fn verify(self, kind: ClientKind, cache: &Cache, platform: &Platform) -> Entry {
+        match self.pinned(kind, platform) {
+            Some(build) => cache.verify(build, platform),
+            None => cache.verify_recorded(self.version(kind, platform), platform),
+        }
+    }
+
+    /// The digest that it must have, where this program knows one.
+    fn pinned(self, kind: ClientKind, platform: &Platform) -> Option<&Build<'static>> {
+        let build = pinned_for(kind, platform);
+        match self {
+            Target::Wheel(version) if version != build.version => None,
+            _ => Some(build),
+        }
+    }
+}
+
+/// Installs the target with the first client that manages to. What the clients said on failure goes to `refused`.
 pub(super) fn install(
     cache: &Cache,
     platform: &Platform,
+    target: Target<'_>,
     clients: &[Client],
     limit: Duration,
     refused: &mut Vec<Considered>,
@@ -108,10 +165,11 @@ pub(super) fn install(
     let unusable = |source| RuntimeError::Cache { directory: cache.root.clone(), source };
     std::fs::create_dir_all(&cache.root).map_err(unusable)?;
     let lock = lock(&cache.root, event)?;
-    for pinned in [&platform.pip, &platform.npm] {
-        match cache.verify(pinned, platform) {
+    for &kind in target.kinds() {
+        let path = || cache.entry(target.version(kind, platform), platform);
+        match target.verify(kind, cache, platform) {
             Entry::Whole(library) => return Ok(Outcome::Found { library }),
-            Entry::Broken(why) => event(InstallEvent::Repairing { path: cache.entry(pinned, platform), why }),
+            Entry::Broken(why) => event(InstallEvent::Repairing { path: path(), why }),
             Entry::Absent => {}
         }
     }
@@ -120,7 +178,7 @@ pub(super) fn install(
         remove_leftovers(&cache.root);
     }
     let mut unreachable: Vec<ClientKind> = Vec::new();
-    for client in clients {
+    for client in clients.iter().filter(|client| target.kinds().contains(&client.kind)) {
         if unreachable.contains(&client.kind) {
             let why_not = "not tried: it would ask the same index".to_owned();
             refused.push(Considered { path: client.name().into(), why_not });
@@ -128,14 +186,15 @@ pub(super) fn install(
         }
         let start = Instant::now();
         let private = tempfile::Builder::new().prefix(PRIVATE).tempdir_in(&cache.root).map_err(unusable)?;
-        match fetch(client, platform, private.path(), limit, event) {
+        match fetch(client, target, platform, private.path(), limit, event) {
             Ok(staged) => {
-                let pinned = pinned_for(client, platform);
-                let (library, ours) = settle(cache, pinned, platform, &staged, private.path())?;
+                let version = target.version(client.kind, platform);
+                let verify = || target.verify(client.kind, cache, platform);
+                let (library, ours) = settle(&cache.entry(version, platform), &staged, private.path(), verify)?;
                 if !ours {
                     return Ok(Outcome::Found { library });
                 }
-                event(InstallEvent::Installed { path: library.clone(), version: pinned.version.to_owned() });
+                event(InstallEvent::Installed { path: library.clone(), version: version.to_owned() });
                 return Ok(Outcome::Installed { library, client: client.name() });
             }
             Err(why) => {
@@ -147,11 +206,12 @@ pub(super) fn install(
             }
         }
     }
-    Err(RuntimeError::NotInstalled { considered: std::mem::take(refused) })
+    let version = target.version(ClientKind::Pip, platform).to_owned();
+    Err(RuntimeError::NotInstalled { version, considered: std::mem::take(refused) })
 }
 
-fn pinned_for<'a>(client: &Client, platform: &'a Platform) -> &'a Pinned {
-    match client.kind {
+fn pinned_for(kind: ClientKind, platform: &Platform) -> &Build<'static> {
+    match kind {
         ClientKind::Pip => &platform.pip,
         ClientKind::Npm => &platform.npm,
     }
@@ -193,12 +253,12 @@ fn remove_leftovers(root: &Path) {
 /// Downloads and unpacks into `private`; the directory returned is a whole entry.
 fn fetch(
     client: &Client,
+    target: Target<'_>,
     platform: &Platform,
     private: &Path,
     limit: Duration,
     event: &mut dyn FnMut(InstallEvent),
 ) -> Result<PathBuf, String> {
-    let pinned = pinned_for(client, platform);
     let (name, extension) = match client.kind {
         ClientKind::Pip => ("onnxruntime", "whl"),
         ClientKind::Npm => ("onnxruntime-node", "tgz"),
@@ -207,32 +267,50 @@ fn fetch(
     for directory in [&download, &staged] {
         std::fs::create_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     }
-    let package = format!("{name} {}", pinned.version);
+    let version = target.version(client.kind, platform);
+    let package = format!("{name} {version}");
     event(InstallEvent::Downloading { client: client.name(), package: package.clone() });
-    run_client(&mut client.download(platform, &download), limit)?;
+    run_client(&mut client.download(version, platform, &download), limit)?;
     let archive = only_file(&download, extension)
         .ok_or_else(|| format!("reported success but left no .{extension} file for {package}"))?;
     let file_name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
     event(InstallEvent::Unpacking { package: file_name.clone() });
+    match target.pinned(client.kind, platform) {
+        Some(build) => stage(client, build, platform, &archive, &staged)?,
+        None => {
+            let entry = platform.wheel_entry(version);
+            let recorded = record::read(&archive, &entry)
+                .map_err(|error| format!("{file_name} cannot be read: {error}"))?
+                .ok_or_else(|| format!("{file_name} has no record of {entry}"))?;
+            let build = Build { version, entry: &entry, size: recorded.size, sha256: &recorded.sha256 };
+            stage(client, &build, platform, &archive, &staged)?;
+            event(InstallEvent::Recorded { package: file_name, pinned: platform.pip.version.to_owned() });
+        }
+    }
+    Ok(staged)
+}
+
+/// Takes the library of an archive out into `staged`, with its manifest, if it is what `build` says.
+fn stage(client: &Client, build: &Build<'_>, platform: &Platform, archive: &Path, staged: &Path) -> Result<(), String> {
+    let file_name = archive.file_name().unwrap_or_default().to_string_lossy();
     let unpacked = match client.kind {
-        ClientKind::Pip => unpack_wheel(&archive, pinned, &staged),
-        ClientKind::Npm => unpack_tarball(&archive, pinned, &staged),
+        ClientKind::Pip => unpack_wheel(archive, build, staged),
+        ClientKind::Npm => unpack_tarball(archive, build, staged),
     };
     let digest = unpacked.map_err(|error| format!("{file_name} cannot be unpacked: {error}"))?;
     match digest {
-        None => return Err(format!("{file_name} does not contain {}", pinned.entry)),
-        Some(digest) if digest != pinned.sha256 => {
+        None => return Err(format!("{file_name} does not contain {}", build.entry)),
+        Some(digest) if digest != build.sha256 => {
             return Err(format!(
                 "the library in {file_name} is not the published one: SHA-256 {digest} instead of {}",
-                pinned.sha256
+                build.sha256
             ));
         }
         Some(_) => {}
     }
-    Manifest::new(pinned, platform, &client.name())
-        .write(&staged)
-        .map_err(|error| format!("{}: {error}", staged.display()))?;
-    Ok(staged)
+    Manifest::new(build, platform, &client.name())
+        .write(staged)
+        .map_err(|error| format!("{}: {error}", staged.display()))
 }
 
 fn only_file(directory: &Path, extension: &str) -> Option<PathBuf> {
@@ -241,40 +319,40 @@ fn only_file(directory: &Path, extension: &str) -> Option<PathBuf> {
 }
 
 /// Is this file of the archive worth keeping: the library, the provider libraries beside it, the licences?
-fn wanted(entry: &str, pinned: &Pinned) -> bool {
+fn wanted(entry: &str, build: &Build<'_>) -> bool {
     let (directory, name) = entry.rsplit_once('/').map_or(("", entry), |(directory, name)| (directory, name));
-    let beside = format!("{directory}/") == pinned.directory();
+    let beside = format!("{directory}/") == build.directory();
     let licence = ["LICENSE", "ThirdPartyNotices", "Privacy"].iter().any(|start| name.starts_with(start));
-    entry == pinned.entry
+    entry == build.entry
         || (beside && (name.contains("onnxruntime_providers_") || name.ends_with(".dll")))
         || (licence && entry.matches('/').count() == 1)
 }
 
 /// Unpacks what is [`wanted`]; the digest is that of the library, `None` where the archive has none.
-fn unpack_wheel(archive: &Path, pinned: &Pinned, into: &Path) -> io::Result<Option<String>> {
+fn unpack_wheel(archive: &Path, build: &Build<'_>, into: &Path) -> io::Result<Option<String>> {
     let mut zip = zip::ZipArchive::new(File::open(archive)?).map_err(io::Error::other)?;
     let mut digest = None;
     for index in 0..zip.len() {
         let mut file = zip.by_index(index).map_err(io::Error::other)?;
         let entry = file.name().map_err(io::Error::other)?.into_owned();
-        if wanted(&entry, pinned) {
+        if wanted(&entry, build) {
             let written = write_out(&mut file, &entry, into)?;
-            digest = if entry == pinned.entry { Some(written) } else { digest };
+            digest = if entry == build.entry { Some(written) } else { digest };
         }
     }
     Ok(digest)
 }
 
 /// As [`unpack_wheel`], for a gzipped tar archive.
-fn unpack_tarball(archive: &Path, pinned: &Pinned, into: &Path) -> io::Result<Option<String>> {
+fn unpack_tarball(archive: &Path, build: &Build<'_>, into: &Path) -> io::Result<Option<String>> {
     let mut tarball = tar::Archive::new(flate2::read::GzDecoder::new(File::open(archive)?));
     let mut digest = None;
     for file in tarball.entries()? {
         let mut file = file?;
         let entry = String::from_utf8_lossy(&file.path_bytes()).into_owned();
-        if wanted(&entry, pinned) {
+        if wanted(&entry, build) {
             let written = write_out(&mut file, &entry, into)?;
-            digest = if entry == pinned.entry { Some(written) } else { digest };
+            digest = if entry == build.entry { Some(written) } else { digest };
         }
     }
     Ok(digest)
@@ -282,7 +360,7 @@ fn unpack_tarball(archive: &Path, pinned: &Pinned, into: &Path) -> io::Result<Op
 
 /// Writes one file under its bare name and returns its digest.
 fn write_out(from: &mut dyn Read, entry: &str, into: &Path) -> io::Result<String> {
-    /// No file of any pinned package comes near it; an archive that does is not the published one.
+    /// No file of any package comes near it; an archive that does is not the published one.
     const LARGEST: u64 = 1 << 30;
     let mut to = File::create(into.join(entry.rsplit('/').next().unwrap_or(entry)))?;
     let mut hasher = Sha256::new();
@@ -299,23 +377,22 @@ fn write_out(from: &mut dyn Read, entry: &str, into: &Path) -> io::Result<String
     }
 }
 
-/// Publishes what was staged and reads it back: the library, and whether it is this process's. Without a lock another
-/// process may have been first; its entry is as good.
+/// Publishes what was staged and reads it back with `verify`: the library, and whether it is this process's. Without a
+/// lock another process may have been first; its entry is as good.
 fn settle(
-    cache: &Cache,
-    pinned: &Pinned,
-    platform: &Platform,
+    entry: &Path,
     staged: &Path,
     private: &Path,
+    verify: impl FnOnce() -> Entry,
 ) -> Result<(PathBuf, bool), RuntimeError> {
-    let entry = cache.entry(pinned, platform);
-    let published = publish(staged, &entry, private);
-    match (cache.verify(pinned, platform), published) {
+    let published = publish(staged, entry, private);
+    let directory = entry.to_owned();
+    match (verify(), published) {
         (Entry::Whole(library), published) => Ok((library, published.is_ok())),
-        (_, Err(source)) => Err(RuntimeError::Cache { directory: entry, source }),
+        (_, Err(source)) => Err(RuntimeError::Cache { directory, source }),
         (_, Ok(())) => {
             let source = io::Error::other("what was written there reads otherwise");
-            Err(RuntimeError::Cache { directory: entry, source })
+            Err(RuntimeError::Cache { directory, source })
         }
     }
 }
@@ -332,8 +409,8 @@ fn publish(staged: &Path, entry: &Path, private: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const PINNED: Pinned =
-        Pinned { version: "1.31.1", entry: "onnxruntime/capi/libonnxruntime.so.1.31.1", size: 3, sha256: "" };
+    const PINNED: Build<'static> =
+        Build { version: "1.31.1", entry: "onnxruntime/capi/libonnxruntime.so.1.31.1", size: 3, sha256: "" };
 
     #[test]
     fn only_the_library_its_providers_and_licences_are_kept() {

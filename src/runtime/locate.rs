@@ -6,16 +6,18 @@
 //! 4. system library directories;
 //! 5. installed into the cache by a package client, unless offline.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::cache::{Cache, Entry};
 use super::client::{Client, default_clients, run};
-use super::install::{self, InstallEvent, Outcome};
+use super::install::{self, InstallEvent, Outcome, Target};
 use super::platform::{self, Platform};
 use super::probe::{find_in, named_in, probe, resolve};
-use super::{Considered, Library, Origin, RuntimeError};
+use super::{Considered, Library, MINIMUM_VERSION, Origin, RuntimeError, Version};
 
 /// Where to look, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +72,13 @@ pub fn locate(options: &LocateOptions, event: &mut dyn FnMut(InstallEvent)) -> R
     let platform = platform::current();
     let mut failed = None;
     if let (Ok(cache), Some(platform)) = (&cache, platform) {
-        let broken = match search.in_cache(cache, platform) {
+        let broken = match search.in_cache(cache, platform, Target::Pinned) {
             Cached::Usable(library) => return Ok(library),
             Cached::Broken => true,
             Cached::Absent => false,
         };
         if broken && !options.offline {
-            match search.install(cache, platform, options, event) {
+            match search.install(cache, platform, Target::Pinned, options, event) {
                 Ok(library) => return Ok(library),
                 Err(error) => failed = Some(error),
             }
@@ -89,13 +91,90 @@ pub fn locate(options: &LocateOptions, event: &mut dyn FnMut(InstallEvent)) -> R
         return Err(error);
     }
     let Some(platform) = platform else {
-        return Err(RuntimeError::NoBuild { platform: platform::platform_name(), considered: search.considered });
+        let (version, platform) = (platform::PIP_VERSION.to_owned(), platform::platform_name());
+        return Err(RuntimeError::NoBuild { version, platform, considered: search.considered });
     };
     if options.offline {
         let remedy = format!("pip install onnxruntime=={}", platform.pip.version);
         return Err(RuntimeError::Offline { considered: search.considered, remedy });
     }
-    search.install(&cache?, platform, options, event)
+    search.install(&cache?, platform, Target::Pinned, options, event)
+}
+
+/// An ONNX Runtime that is asked for by name, in place of the one that [`locate`] would find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// This release, from the cache or a package client.
+    Release(Version),
+    /// This library, its directory or an unpacked wheel.
+    Path(PathBuf),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    /// `1.30.0` or `1.30` is a release; anything else a path.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split('.').count();
+        let release = (2..=3).contains(&numbers) && text.split('.').all(|part| part.parse::<u32>().is_ok());
+        match text {
+            "" => Err("give a version such as 1.30.0, or the path of a library".to_owned()),
+            _ if release => Ok(Choice::Release(text.parse()?)),
+            path => Ok(Choice::Path(path.into())),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Choice::Release(version) => version.fmt(f),
+            Choice::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Finds the ONNX Runtime that was asked for by `flag`; a release that is not in the cache is installed there. Nothing
+/// else is taken in its stead.
+///
+/// # Errors
+/// [`RuntimeError`]: it is too old, cannot be installed or is not allowed to be, or is no ONNX Runtime.
+pub fn locate_choice(
+    choice: &Choice,
+    flag: &'static str,
+    options: &LocateOptions,
+    event: &mut dyn FnMut(InstallEvent),
+) -> Result<Library, RuntimeError> {
+    match choice {
+        Choice::Path(path) => Search { considered: Vec::new() }.given(path, flag, Origin::Explicit),
+        Choice::Release(version) => locate_release(*version, options, event),
+    }
+}
+
+fn locate_release(
+    version: Version,
+    options: &LocateOptions,
+    event: &mut dyn FnMut(InstallEvent),
+) -> Result<Library, RuntimeError> {
+    if version < MINIMUM_VERSION {
+        return Err(RuntimeError::ReleaseTooOld { version });
+    }
+    let Some(platform) = platform::current() else {
+        let (version, platform) = (version.to_string(), platform::platform_name());
+        return Err(RuntimeError::NoBuild { version, platform, considered: Vec::new() });
+    };
+    let text = version.to_string();
+    let target = Target::Wheel(&text);
+    let cache = Cache::at(options.cache_directory.as_deref())?;
+    let cache = if text == platform.pip.version { cache } else { cache.releases() };
+    let mut search = Search { considered: Vec::new() };
+    if let Cached::Usable(library) = search.in_cache(&cache, platform, target) {
+        return Ok(library);
+    }
+    if options.offline {
+        return Err(RuntimeError::ReleaseOffline { version, considered: search.considered });
+    }
+    search.install(&cache, platform, target, options, event)
 }
 
 /// What the cache has for this machine.
@@ -133,17 +212,17 @@ impl Search {
         }
     }
 
-    fn in_cache(&mut self, cache: &Cache, platform: &Platform) -> Cached {
+    fn in_cache(&mut self, cache: &Cache, platform: &Platform, target: Target<'_>) -> Cached {
         let mut broken = false;
-        for pinned in [&platform.pip, &platform.npm] {
-            match cache.verify(pinned, platform) {
+        for &kind in target.kinds() {
+            match target.verify(kind, cache, platform) {
                 Entry::Whole(path) => {
                     if let Some(library) = self.accept(path, Origin::Cache) {
                         return Cached::Usable(library);
                     }
                 }
                 Entry::Broken(why) => {
-                    self.refuse(cache.entry(pinned, platform), why);
+                    self.refuse(cache.entry(target.version(kind, platform), platform), why);
                     broken = true;
                 }
                 Entry::Absent => {}
@@ -187,11 +266,12 @@ impl Search {
         &mut self,
         cache: &Cache,
         platform: &Platform,
+        target: Target<'_>,
         options: &LocateOptions,
         event: &mut dyn FnMut(InstallEvent),
     ) -> Result<Library, RuntimeError> {
-        let outcome =
-            install::install(cache, platform, &options.clients, options.client_limit, &mut self.considered, event)?;
+        let (clients, limit) = (&options.clients, options.client_limit);
+        let outcome = install::install(cache, platform, target, clients, limit, &mut self.considered, event)?;
         let (path, origin) = match outcome {
             Outcome::Found { library } => (library, Origin::Cache),
             Outcome::Installed { library, client } => (library, Origin::Installed { client }),
@@ -271,5 +351,21 @@ mod tests {
     #[test]
     fn an_interpreter_that_is_not_there_is_said_to_be_missing() {
         assert_eq!(ask_python("no-such-python"), Err("there is no such program".to_owned()));
+    }
+
+    #[test]
+    fn numbers_are_a_release_and_all_else_is_a_path() {
+        let release = |major, minor, patch| Choice::Release(Version { major, minor, patch });
+        for (text, choice) in [
+            ("1.30.0", release(1, 30, 0)),
+            ("1.30", release(1, 30, 0)),
+            ("1", Choice::Path("1".into())),
+            ("1.30.0.1", Choice::Path("1.30.0.1".into())),
+            ("./1.30.0", Choice::Path("./1.30.0".into())),
+            ("lib/libonnxruntime.so.1.30.0", Choice::Path("lib/libonnxruntime.so.1.30.0".into())),
+        ] {
+            assert_eq!(text.parse(), Ok(choice), "{text}");
+        }
+        assert!("".parse::<Choice>().is_err());
     }
 }

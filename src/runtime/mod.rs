@@ -12,6 +12,7 @@ mod library;
 mod locate;
 mod platform;
 mod probe;
+mod record;
 pub mod session;
 
 use std::fmt;
@@ -25,7 +26,7 @@ pub use client::{Client, ClientKind, default_clients};
 pub use cuda::why_not_cuda;
 pub use install::InstallEvent;
 pub use library::{LogEntry, LogLevel, available_providers, environment, load, load_path, logged};
-pub use locate::{LocateOptions, default_system_directories, locate};
+pub use locate::{Choice, LocateOptions, default_system_directories, locate, locate_choice};
 pub use platform::{PIP_VERSION, platform_name};
 pub use probe::{Refusal, probe};
 
@@ -168,13 +169,35 @@ pub enum RuntimeError {
         /// A command that brings it.
         remedy: String,
     },
+    /// A release that was asked for is not in the cache, and installing was forbidden.
+    #[error(
+        "ONNX Runtime {version} is not in the cache, and --offline forbids installing it; looked at:{}\n  run this once \
+         without --offline, or give the path of a library in place of the version",
+        list(considered)
+    )]
+    ReleaseOffline {
+        /// The release.
+        version: Version,
+        /// Where it was looked for.
+        considered: Vec<Considered>,
+    },
+    /// A release that was asked for is too old to be measured.
+    #[error(
+        "ONNX Runtime {version} cannot be measured: {MINIMUM_VERSION} or newer is needed, which profiles single runs"
+    )]
+    ReleaseTooOld {
+        /// The release.
+        version: Version,
+    },
     /// Every package client failed, or there is none.
     #[error(
-        "ONNX Runtime {PIP_VERSION} could not be installed:{}\n  install Python with pip (or npm), check the network and \
+        "ONNX Runtime {version} could not be installed:{}\n  install Python with pip (or npm), check the network and \
          the package index it is set to use, or give --onnxruntime PATH",
         list(considered)
     )]
     NotInstalled {
+        /// The release that was wanted most.
+        version: String,
         /// Where it was looked for, then each client with what it said.
         considered: Vec<Considered>,
     },
@@ -209,11 +232,13 @@ pub enum RuntimeError {
     },
     /// No package index has a build for this machine.
     #[error(
-        "there is no prebuilt ONNX Runtime {PIP_VERSION} for {platform}; looked at:{}\n  build ONNX Runtime {MINIMUM_VERSION} \
+        "there is no prebuilt ONNX Runtime {version} for {platform}; looked at:{}\n  build ONNX Runtime {MINIMUM_VERSION} \
          or newer for it and give --onnxruntime PATH",
         list(considered)
     )]
     NoBuild {
+        /// The release that was wanted.
+        version: String,
         /// Operating system and architecture.
         platform: String,
         /// Where it was looked for.

@@ -17,32 +17,39 @@ pub(super) struct Platform {
     /// The wheel's platform tag.
     pub pip_tag: &'static str,
     /// The library in the wheel.
-    pub pip: Pinned,
+    pub pip: Build<'static>,
     /// The library in the npm package.
-    pub npm: Pinned,
+    pub npm: Build<'static>,
 }
 
-/// One library in one package.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pinned {
+impl Platform {
+    /// Path of the library in the wheel of another release, which names it alike.
+    pub fn wheel_entry(&self, version: &str) -> String {
+        self.pip.entry.replace(self.pip.version, version)
+    }
+}
+
+/// One library in one package, with what it must be: pinned here, or as its wheel's own record has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Build<'a> {
     /// Release of the package and of the library in it.
-    pub version: &'static str,
+    pub version: &'a str,
     /// Path in the archive.
-    pub entry: &'static str,
+    pub entry: &'a str,
     /// Bytes.
     pub size: u64,
     /// SHA-256 in lower-case hexadecimal.
-    pub sha256: &'static str,
+    pub sha256: &'a str,
 }
 
-impl Pinned {
+impl<'a> Build<'a> {
     /// The file name, in the archive and in the cache.
-    pub fn file_name(&self) -> &'static str {
+    pub fn file_name(&self) -> &'a str {
         self.entry.rsplit('/').next().unwrap_or(self.entry)
     }
 
     /// The directory in the archive, with its last slash.
-    pub fn directory(&self) -> &'static str {
+    pub fn directory(&self) -> &'a str {
         &self.entry[..self.entry.len() - self.file_name().len()]
     }
 }
@@ -51,13 +58,13 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         name: "linux-x86_64",
         pip_tag: "manylinux_2_28_x86_64",
-        pip: Pinned {
+        pip: Build {
             version: PIP_VERSION,
             entry: "onnxruntime/capi/libonnxruntime.so.1.31.1",
             size: 29_352_200,
             sha256: "fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3",
         },
-        npm: Pinned {
+        npm: Build {
             version: NPM_VERSION,
             entry: "package/bin/napi-v6/linux/x64/libonnxruntime.so.1",
             size: 45_828_512,
@@ -67,13 +74,13 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         name: "linux-aarch64",
         pip_tag: "manylinux_2_28_aarch64",
-        pip: Pinned {
+        pip: Build {
             version: PIP_VERSION,
             entry: "onnxruntime/capi/libonnxruntime.so.1.31.1",
             size: 25_265_040,
             sha256: "8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467",
         },
-        npm: Pinned {
+        npm: Build {
             version: NPM_VERSION,
             entry: "package/bin/napi-v6/linux/arm64/libonnxruntime.so.1",
             size: 25_135_496,
@@ -83,13 +90,13 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         name: "macos-aarch64",
         pip_tag: "macosx_14_0_arm64",
-        pip: Pinned {
+        pip: Build {
             version: PIP_VERSION,
             entry: "onnxruntime/capi/libonnxruntime.1.31.1.dylib",
             size: 33_037_336,
             sha256: "d586cbe89effc085a09d3341b3cfbd5c322517f9d397aeb20814af21433f2b36",
         },
-        npm: Pinned {
+        npm: Build {
             version: NPM_VERSION,
             entry: "package/bin/napi-v6/darwin/arm64/libonnxruntime.1.30.0.dylib",
             size: 44_589_928,
@@ -99,13 +106,13 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         name: "windows-x86_64",
         pip_tag: "win_amd64",
-        pip: Pinned {
+        pip: Build {
             version: PIP_VERSION,
             entry: "onnxruntime/capi/onnxruntime.dll",
             size: 19_288_376,
             sha256: "e45f61e50d8650885452be538a00bb14a715e46a1bc3691000ce947e89ed0306",
         },
-        npm: Pinned {
+        npm: Build {
             version: NPM_VERSION,
             entry: "package/bin/napi-v6/win32/x64/onnxruntime.dll",
             size: 28_754_232,
@@ -115,13 +122,13 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         name: "windows-aarch64",
         pip_tag: "win_arm64",
-        pip: Pinned {
+        pip: Build {
             version: PIP_VERSION,
             entry: "onnxruntime/capi/onnxruntime.dll",
             size: 19_171_640,
             sha256: "dc9e2fe646a72829386a24ac9185a7a4e26d7dbe5dc433d41df063603c00bbc7",
         },
-        npm: Pinned {
+        npm: Build {
             version: NPM_VERSION,
             entry: "package/bin/napi-v6/win32/arm64/onnxruntime.dll",
             size: 29_815_136,
