@@ -68,6 +68,17 @@ impl Session {
         arguments: &MeasureArgs,
     ) -> anyhow::Result<Session> {
         let library = terminal.library()?;
+        Session::with_library(terminal, config, suite, arguments, library)
+    }
+
+    /// The same with an ONNX Runtime that is chosen already.
+    pub fn with_library(
+        terminal: &Terminal,
+        config: Config,
+        suite: Suite,
+        arguments: &MeasureArgs,
+        library: Library,
+    ) -> anyhow::Result<Session> {
         let measure = with_flags(&config.measure, arguments);
         let launcher = Launcher {
             program: std::env::current_exe().context("the path of this program cannot be told")?,
@@ -133,6 +144,8 @@ impl Session {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             command: command.to_owned(),
             machine: self.machine.clone(),
+            sides: None,
+            gate: None,
             suite: report::Suite { scenarios: self.suite.listed(), partition: self.suite.partition() },
             scenarios,
             outcome: Outcome::NothingMeasured,
@@ -263,8 +276,12 @@ pub(super) fn fingerprint(provider: Provider) -> Fingerprint {
 }
 
 fn machine_facts(library: &Library) -> Machine {
+    let class = fingerprint(Provider::Cpu);
     Machine {
-        fingerprint: fingerprint(Provider::Cpu).dir_name(),
+        fingerprint: class.dir_name(),
+        os: class.os,
+        arch: class.arch,
+        instruction_set: class.instruction_set,
         cpu: machine::cpu_model().unwrap_or_else(|| "unknown".to_owned()),
         cores: machine::usable_cores(),
         onnxruntime: library.version.to_string(),

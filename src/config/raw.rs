@@ -123,6 +123,7 @@ pub(super) struct RawRule {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct RawCompare {
     pub pairs: Option<Many<i64>>,
+    pub min_effect: Option<f64>,
     pub prepare: Option<RawPrepare>,
     pub prepare_timeout_s: Option<f64>,
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::verdict::{ALPHA, Looks};
+
 use super::dimension::{ImageSize, Optimization, Precision, Provider};
 use super::error::ConfigError;
 use super::models;
@@ -192,12 +194,14 @@ pub(super) fn compare(layers: &[Layer], around: &Surroundings<'_>) -> Result<Com
     let mut compare = Compare::default();
     if let Some((layer, list)) = pick(layers, |raw| raw.compare.pairs.as_ref()) {
         let path = at("pairs");
-        let pairs = counts(Some((layer, list)), &path)?;
-        if pairs.is_empty() || pairs.windows(2).any(|two| two[0] > two[1]) {
-            let title = "`compare.pairs` must be rising numbers of pairs, such as [8, 12, 20]".to_owned();
-            return Err(layer.error(&path, title, "", None));
+        compare.pairs = counts(Some((layer, list)), &path)?;
+        if let Err(error) = Looks::new(&compare.pairs, ALPHA) {
+            let help = "one number, or rising ones such as [8, 12, 20]".to_owned();
+            return Err(layer.error(&path, error.to_string(), "", Some(help)));
         }
-        compare.pairs = pairs;
+    }
+    if let Some(found) = pick(layers, |raw| raw.compare.min_effect.as_ref()) {
+        compare.min_effect = number(found, &at("min-effect"), "a number, 0 or more", |value| value >= 0.0)?;
     }
     let timeout = pick(layers, |raw| raw.compare.prepare_timeout_s.as_ref())
         .map_or(Ok(PREPARE_TIMEOUT_S), |found| seconds(found, &at("prepare-timeout-s")))?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::taxonomy::Group;
-use crate::verdict::FindingCode;
+use crate::verdict::{FindingCode, Looks, Policy};
 use crate::zoo::Tier;
 
 use super::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
@@ -311,11 +311,13 @@ impl Default for GatePolicy {
 }
 
 /// How `compare` measures two sides in turns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Compare {
-    /// Launches of each side before each look, rising. What is settled at one look is not measured further.
+    /// Launches of each side before each look: a plan that [`crate::verdict::Looks`] takes.
     pub pairs: Vec<u32>,
+    /// Smallest change of an operator's normalized time, and of the latency, that can fail, as a fraction.
+    pub min_effect: f64,
     /// What makes the models of a tree that are generated; `None` where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepare: Option<Prepare>,
@@ -323,7 +325,8 @@ pub struct Compare {
 
 impl Default for Compare {
     fn default() -> Self {
-        Compare { pairs: vec![8, 12, 20], prepare: None }
+        let pairs = Looks::default().iter().map(|look| look.pairs).collect();
+        Compare { pairs, min_effect: Policy::in_turns().min_effect, prepare: None }
     }
 }
 

@@ -142,7 +142,8 @@ level = "deny"
 finding = ["unstable", "blind-spot"]
 
 [compare]
-pairs = [4, 8]
+pairs = [8, 16]
+min-effect = 0.1
 prepare = "make models"
 
 [[budget]]
@@ -364,6 +365,8 @@ fn mistakes_point_at_their_place() {
         "[gate]\nstructure = \"forbid\"",
         "[compare]\npairs = [12, 8]",
         "[compare]\npairs = []",
+        "[compare]\npairs = 4",
+        "[compare]\nmin-effect = -1",
         "[compare]\nprepare = \" \"",
         "[compare]\nprepare = []",
         "[compare]\nprepare = 3",

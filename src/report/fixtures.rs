@@ -338,6 +338,9 @@ pub fn hostile() -> ScenarioReport {
 fn machine() -> Machine {
     Machine {
         fingerprint: "linux-x86_64-avx512-cpu".into(),
+        os: "linux".into(),
+        arch: "x86_64".into(),
+        instruction_set: "avx512".into(),
         cpu: "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz".into(),
         cores: 2,
         onnxruntime: "1.31.1".into(),
@@ -377,6 +380,8 @@ pub fn check() -> Report {
         tool: "0.1.0".into(),
         command: "check".into(),
         machine: machine(),
+        sides: None,
+        gate: None,
         suite: Suite { scenarios: Vec::new(), partition: None },
         scenarios: Vec::new(),
         outcome: Outcome::GateFailed,

@@ -15,6 +15,16 @@ pub enum MergeError {
     /// None was given.
     #[error("there is no report to merge; name the files that `--save` wrote")]
     Nothing,
+    /// The verdicts of a report do not outlast a change of what they were made with.
+    #[error(
+        "{file} is of `compare`, whose verdicts hold for what was measured together: reports of it cannot be merged; \
+         compare the whole suite on one machine",
+        file = file.display()
+    )]
+    Compared {
+        /// The piece.
+        file: PathBuf,
+    },
     /// Two pieces differ in what must be equal.
     #[error(
         "{first} and {second} do not belong together: {what} {in_first} there and {in_second} here; {remedy}",
@@ -91,6 +101,9 @@ pub struct Merged {
 /// [`MergeError`] names the two files that do not belong together and what differs.
 pub fn merge(pieces: Vec<(PathBuf, Report)>) -> Result<Merged, MergeError> {
     let Some((first, base)) = pieces.first() else { return Err(MergeError::Nothing) };
+    if let Some((file, _)) = pieces.iter().find(|(_, piece)| piece.sides.is_some()) {
+        return Err(MergeError::Compared { file: file.clone() });
+    }
     for (file, piece) in &pieces[1..] {
         check_alike(first, base, file, piece)?;
     }
@@ -115,6 +128,8 @@ pub fn merge(pieces: Vec<(PathBuf, Report)>) -> Result<Merged, MergeError> {
         tool: base.tool,
         command: base.command,
         machine,
+        sides: None,
+        gate: None,
         outcome: Outcome::Pass,
         suite,
         scenarios,

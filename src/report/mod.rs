@@ -7,6 +7,7 @@ mod fixtures;
 pub mod gate_study;
 pub mod merge;
 pub mod render;
+mod sides;
 pub mod standing;
 pub mod study;
 pub mod wording;
@@ -27,6 +28,7 @@ pub use crate::summary::{
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, Severity, Verdict};
 pub use document::ReportError;
+pub use sides::{Gate, SideFacts, Sides};
 
 /// Version of the JSON document.
 pub const REPORT_SCHEMA: u32 = 3;
@@ -38,10 +40,16 @@ pub struct Report {
     pub schema: u32,
     /// Version of `cargo-nongemm`.
     pub tool: String,
-    /// The verb: `run` or `check`.
+    /// The verb: `run`, `check` or `compare`.
     pub command: String,
     /// Where it was measured.
     pub machine: Machine,
+    /// What was compared, for `compare`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Sides>,
+    /// How the sides were measured in turns; `None` where nothing was, as of two saved reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// What was to be measured, here and elsewhere.
     pub suite: Suite,
     /// One entry a scenario, in the order of the suite.
@@ -91,6 +99,12 @@ pub struct Listed {
 pub struct Machine {
     /// Directory name of the fingerprint, such as `linux-x86_64-avx512-cpu`.
     pub fingerprint: String,
+    /// Operating system, as `std::env::consts::OS` spells it.
+    pub os: String,
+    /// Architecture, as `std::env::consts::ARCH` spells it.
+    pub arch: String,
+    /// The highest instruction-set level that kernels use, such as `avx512`.
+    pub instruction_set: String,
     /// CPU model as the processor names itself.
     pub cpu: String,
     /// Logical cores the process may use.
