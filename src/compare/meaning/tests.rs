@@ -23,7 +23,15 @@ fn operator(key: &str, executions: u32) -> SideOperator {
 
 fn side(operators: Vec<SideOperator>) -> Side {
     let sum = operators.iter().map(|operator| operator.self_us.median()).sum();
-    Side { machine: Vec::new(), facts: Vec::new(), latency_us: Sample(vec![sum]), operators }
+    Side {
+        machine: Vec::new(),
+        facts: Vec::new(),
+        protocol: crate::summary::PROTOCOL,
+        centred: false,
+        past: None,
+        latency_us: Sample(vec![sum]),
+        operators,
+    }
 }
 
 fn graph(counts: &[(&str, u32)]) -> Side {

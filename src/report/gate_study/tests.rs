@@ -16,6 +16,9 @@ fn run(busy: u32) -> GateRun {
         tool: "0.1.0".into(),
         machine: Machine {
             fingerprint: "linux-x86_64-avx512-cpu".into(),
+            os: "linux".into(),
+            arch: "x86_64".into(),
+            instruction_set: "avx512".into(),
             cpu: "Example CPU".into(),
             cores: 2,
             onnxruntime: "1.31.1".into(),
