@@ -14,22 +14,24 @@
 //! of the group has grown alike. A GEMM made 30 % faster is the step from the treated graph of
 //! `Wish::group(Group::Gemm, 0.43)` to the plain one. [`Treated`] says what was reached.
 
+mod candidates;
 mod choose;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use globset::Glob;
 
 use crate::estimate::Rates;
 use crate::machine;
-use crate::measure::result::{LaunchResult, NodeRecord};
-use crate::onnx::proto::{ModelProto, NodeProto};
-use crate::onnx::{external, file, repeat};
+use crate::measure::result::LaunchResult;
+use crate::onnx::proto::ModelProto;
+use crate::onnx::{external, file, order, repeat};
 use crate::scenario::{ModelRef, Optimization, Planned, Precision, Provider};
 use crate::summary::OperatorKey;
 use crate::taxonomy::Group;
+
+use candidates::{Candidates, Choice, Operator};
 
 use super::Terminal;
 use super::costs;
@@ -125,6 +127,9 @@ pub(super) fn prepare(
     let mut model = file::read(&optimized)?;
     external::check(&model, &optimized)?;
     repeat::name_nodes(&mut model);
+    if let Some(graph) = &mut model.graph {
+        order::turn_branches(graph);
+    }
     let plain = write(&model, planned, folder.path(), "plain")?;
     terminal.status.progress_message(&format!("{} (its nodes, to choose from)", planned.id));
     let measured = calmest(session, &plain)?;
@@ -156,7 +161,7 @@ fn sized(
     session: &Session,
     graph: &Graph<'_>,
     candidates: &Candidates<'_>,
-    meant: &[&Candidate<'_>],
+    meant: &[&Operator<'_>],
     wished: f64,
 ) -> anyhow::Result<Treated> {
     let mut best: Option<(Treated, Vec<(String, u32)>)> = None;
@@ -279,131 +284,4 @@ fn executions(launch: &LaunchResult) -> BTreeMap<&str, u32> {
         *counts.entry(node.op_type.as_str()).or_insert(0) += node.executions;
     }
     counts
-}
-
-/// What can be repeated, operator by operator.
-struct Candidates<'a> {
-    operators: Vec<Candidate<'a>>,
-    total_us: f64,
-}
-
-struct Candidate<'a> {
-    key: OperatorKey,
-    op_type: &'a str,
-    group: Option<Group>,
-    total_us: f64,
-    /// Nodes that can be repeated.
-    nodes: Vec<&'a NodeRecord>,
-    /// Why a node cannot.
-    why_not: Option<String>,
-}
-
-struct Choice {
-    operators: Vec<OperatorKey>,
-    share: f64,
-    repeats: Vec<(String, u32)>,
-}
-
-impl<'a> Candidates<'a> {
-    fn of(model: &ModelProto, measured: &'a LaunchResult) -> Candidates<'a> {
-        let graph = model.graph.iter().flat_map(|graph| &graph.node);
-        let by_name: BTreeMap<&str, &NodeProto> = graph.map(|node| (node.name(), node)).collect();
-        let mut operators: BTreeMap<OperatorKey, Candidate<'a>> = BTreeMap::new();
-        for record in &measured.nodes {
-            let (key, group, _) = suite::resolve(record);
-            let candidate = operators.entry(key.clone()).or_insert_with(|| Candidate {
-                key,
-                op_type: &record.op_type,
-                group,
-                total_us: 0.0,
-                nodes: Vec::new(),
-                why_not: None,
-            });
-            candidate.total_us += record.self_us;
-            match why_not(by_name.get(record.name.as_str()).copied(), record) {
-                None => candidate.nodes.push(record),
-                Some(why) => candidate.why_not = Some(format!("{}: {why}", record.name)),
-            }
-        }
-        let total_us = measured.nodes.iter().map(|node| node.self_us).sum();
-        Candidates { operators: operators.into_values().collect(), total_us }
-    }
-
-    /// The operators that are to grow, for each treated graph that the wish asks for.
-    fn meant(&self, wish: &Wish) -> anyhow::Result<Vec<Vec<&Candidate<'a>>>> {
-        match &wish.target {
-            Target::Operators(glob) => {
-                let matcher = Glob::new(glob).with_context(|| format!("`{glob}` is not a glob"))?.compile_matcher();
-                let meant: Vec<Vec<&Candidate<'a>>> = self
-                    .operators
-                    .iter()
-                    .filter(|one| matcher.is_match(&one.key.0) || matcher.is_match(one.op_type))
-                    .map(|one| vec![one])
-                    .collect();
-                if meant.is_empty() {
-                    bail!("no operator of the optimized graph matches `{glob}`; it runs {}", self.list());
-                }
-                Ok(meant)
-            }
-            Target::Group(group) => {
-                let meant: Vec<&Candidate<'a>> =
-                    self.operators.iter().filter(|one| one.group == Some(*group) && !one.nodes.is_empty()).collect();
-                if meant.is_empty() {
-                    bail!("no operator of the optimized graph in that group can be repeated; it runs {}", self.list());
-                }
-                Ok(vec![meant])
-            }
-        }
-    }
-
-    fn of_operators(&self, meant: &[&Candidate<'_>], fraction: f64) -> anyhow::Result<Choice> {
-        let (mut repeats, mut own_us) = (Vec::new(), 0.0);
-        for candidate in meant {
-            let times: Vec<f64> = candidate.nodes.iter().map(|node| node.self_us).collect();
-            let copies = choose::choose(&times, candidate.total_us * fraction);
-            if copies.iter().all(|copies| *copies == 0) {
-                let why = candidate.why_not.as_deref().unwrap_or("its nodes take no time that could be measured");
-                bail!("{} cannot be repeated: {why}", candidate.key);
-            }
-            own_us += candidate.total_us;
-            for (node, copies) in candidate.nodes.iter().zip(copies).filter(|(_, copies)| *copies > 0) {
-                repeats.push((node.name.clone(), copies));
-            }
-        }
-        Ok(Choice {
-            operators: meant.iter().map(|one| one.key.clone()).collect(),
-            share: own_us / self.total_us,
-            repeats,
-        })
-    }
-
-    /// By how much the operators' time grew, relative to the plain graph's, all other operators' growth divided out.
-    fn growth(&self, meant: &[&Candidate<'_>], treated: &LaunchResult) -> f64 {
-        let is_meant = |key: &OperatorKey| meant.iter().any(|one| one.key == *key);
-        let own_us: f64 = meant.iter().map(|one| one.total_us).sum();
-        let (mut now_us, mut others_us) = (0.0, 0.0);
-        for node in &treated.nodes {
-            if is_meant(&suite::resolve(node).0) { now_us += node.self_us } else { others_us += node.self_us }
-        }
-        let before_us = self.total_us - own_us;
-        let machine = if before_us > 0.0 && others_us > 0.0 { others_us / before_us } else { 1.0 };
-        now_us / own_us / machine - 1.0
-    }
-
-    /// The operators by descending time.
-    fn list(&self) -> String {
-        let mut operators: Vec<&Candidate<'_>> = self.operators.iter().collect();
-        operators.sort_by(|a, b| b.total_us.total_cmp(&a.total_us));
-        let keys: Vec<&str> = operators.iter().map(|one| one.key.0.as_str()).collect();
-        keys.join(", ")
-    }
-}
-
-fn why_not(node: Option<&NodeProto>, record: &NodeRecord) -> Option<&'static str> {
-    match node {
-        _ if record.depth > 0 => Some("it is in the body of another node"),
-        _ if record.executions != 1 => Some("it does not run exactly once"),
-        None => Some("the optimized graph does not show it"),
-        Some(node) => repeat::why_not(node),
-    }
 }

@@ -15,6 +15,7 @@ pub mod fp16;
 pub mod inspect;
 pub mod looks;
 pub mod offload;
+pub mod order;
 #[allow(missing_docs, clippy::all)]
 pub mod proto;
 pub mod repeat;
