@@ -8,6 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::scenario::{ImageSize, Optimization, Partition, Precision, Provider, Weights};
 use crate::zoo::Tier;
 
+mod compare;
+
+pub use compare::{CompareArgs, SideArgs};
+
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
 #[derive(Debug, Parser)]
 #[command(
@@ -94,6 +98,8 @@ pub enum Verb {
     Run(MeasureArgs),
     /// Measure, compare with the baselines, fail on a regression
     Check(MeasureArgs),
+    /// Measure two sides of a change in turns, compare them, fail on a regression
+    Compare(CompareArgs),
     /// Make the last results of `run` or `check` the baselines
     Accept(AcceptArgs),
     /// List what there is
@@ -176,7 +182,7 @@ pub struct SuiteArgs {
 }
 
 /// A flag for each dimension of a scenario; lists make a matrix.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(next_help_heading = "Dimensions (lists make a matrix)")]
 pub struct DimensionArgs {
     /// Execution providers
@@ -407,7 +413,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "export", "strip", "merge", "study"] {
+        for verb in ["check", "compare", "export", "strip", "merge", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());

@@ -1,7 +1,8 @@
 //! Measures several arms of scenarios in turns: what `compare`, `calibrate` and the study of the gate share.
 //!
 //! A block is one launch of every arm, in an order of its own, so that whatever the machine does meanwhile falls on all
-//! arms alike. Never two launches at a time.
+//! arms alike. Arms that are compared with one another are launched one right after the other. Never two launches at a
+//! time.
 
 use std::time::{Duration, Instant};
 
@@ -42,17 +43,23 @@ pub(super) struct Blocks {
     pub arms: Vec<Arm>,
     /// What became of each.
     pub measured: Vec<Measured>,
+    /// Indices of arms that are compared with one another.
+    groups: Vec<Vec<usize>>,
     random: fastrand::Rng,
     blocks: u32,
     detail: Detail,
 }
 
 impl Blocks {
-    /// Nothing measured yet; `seed` decides the order within blocks, `detail` what launches say.
-    pub fn of(arms: Vec<Arm>, seed: u64, detail: Detail) -> Blocks {
-        let measured =
-            arms.iter().map(|_| Measured { launches: Vec::new(), wall: Vec::new(), failure: None }).collect();
-        Blocks { arms, measured, random: fastrand::Rng::with_seed(seed), blocks: 0, detail }
+    /// Nothing measured yet. Each group holds arms that are compared with one another; the arms are numbered in the order
+    /// of the groups. `seed` decides the order within blocks, `detail` what launches say.
+    pub fn of(groups: Vec<Vec<Arm>>, seed: u64, detail: Detail) -> Blocks {
+        let mut next = 0..;
+        let groups_of = groups.iter().map(|group| next.by_ref().take(group.len()).collect()).collect();
+        let arms: Vec<Arm> = groups.into_iter().flatten().collect();
+        let nothing = |_| Measured { launches: Vec::new(), wall: Vec::new(), failure: None };
+        let measured = arms.iter().map(nothing).collect();
+        Blocks { arms, measured, groups: groups_of, random: fastrand::Rng::with_seed(seed), blocks: 0, detail }
     }
 
     /// Blocks measured so far.
@@ -94,12 +101,14 @@ impl Blocks {
         Ok(())
     }
 
-    /// A random order, then its reverse.
+    /// A random order of the groups and of the arms in each, then its reverse.
     fn order(&mut self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.arms.len()).collect();
+        let mut groups = self.groups.clone();
         // The same draw serves two blocks: the second one turns it round.
         let mut random = self.random.clone();
-        random.shuffle(&mut order);
+        random.shuffle(&mut groups);
+        groups.iter_mut().for_each(|group| random.shuffle(group));
+        let mut order: Vec<usize> = groups.into_iter().flatten().collect();
         if self.blocks % 2 == 1 {
             order.reverse();
             self.random = random;
@@ -112,27 +121,45 @@ impl Blocks {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_arm_stands_as_early_as_late() {
-        let mut blocks = Blocks::of(Vec::new(), 3, Detail::Usual);
+    fn blocks(groups: &[usize], seed: u64) -> Blocks {
         let arm = |label: usize| Arm {
             label: label.to_string(),
             planned: crate::command::testing::planned(),
             library: crate::command::testing::library(),
         };
-        blocks.arms = (0..5).map(arm).collect();
-        let mut places = [0_usize; 5];
-        let mut orders = Vec::new();
-        for _ in 0..20 {
+        Blocks::of(groups.iter().map(|count| (0..*count).map(arm).collect()).collect(), seed, Detail::Usual)
+    }
+
+    fn orders(blocks: &mut Blocks, count: usize) -> Vec<Vec<usize>> {
+        let mut next = || {
             let order = blocks.order();
             blocks.blocks += 1;
-            for (place, index) in order.iter().enumerate() {
-                places[*index] += place;
-            }
-            orders.push(order);
+            order
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn each_arm_stands_as_early_as_late() {
+        let orders = orders(&mut blocks(&[5], 3), 20);
+        let mut places = [0_usize; 5];
+        for order in &orders {
+            order.iter().enumerate().for_each(|(place, index)| places[*index] += place);
         }
         assert_eq!(places, [40; 5]);
-        orders.dedup();
-        assert!(orders.len() > 15, "{orders:?}");
+        let distinct: std::collections::BTreeSet<_> = orders.into_iter().collect();
+        assert!(distinct.len() > 15, "{distinct:?}");
+    }
+
+    #[test]
+    fn the_two_sides_of_a_scenario_are_neighbours_and_each_is_first_in_half_of_the_blocks() {
+        let orders = orders(&mut blocks(&[2, 1, 2], 7), 40);
+        let place = |order: &[usize], arm: usize| order.iter().position(|other| *other == arm).unwrap();
+        for [base, head] in [[0, 1], [3, 4]] {
+            assert!(orders.iter().all(|order| place(order, base).abs_diff(place(order, head)) == 1));
+            assert_eq!(orders.iter().filter(|order| place(order, base) < place(order, head)).count(), 20);
+        }
+        let first: std::collections::BTreeSet<usize> = orders.iter().map(|order| order[0]).collect();
+        assert_eq!(first.len(), 5, "every arm begins a block now and then");
     }
 }

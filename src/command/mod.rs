@@ -3,7 +3,7 @@
 pub mod accept;
 mod arms;
 pub mod check;
-#[allow(dead_code, reason = "the verbs that use it are being written")]
+mod compare;
 mod control;
 mod costs;
 pub mod doctor;
@@ -40,7 +40,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::measure::supervise::Interrupt;
 use crate::runtime::{self, Library, LocateOptions};
 use crate::scenario::PlanError;
-use crate::verdict::FindingCode;
+use crate::verdict::{self, FindingCode};
 
 use status::Status;
 
@@ -127,15 +127,19 @@ impl Terminal {
         self.global.message_format == MessageFormat::Json
     }
 
-    /// The configuration that holds here.
-    fn config(&self) -> anyhow::Result<Config> {
-        let request = config::Request {
+    /// Where the configuration is to be looked for.
+    fn request(&self) -> anyhow::Result<config::Request> {
+        Ok(config::Request {
             cwd: current_directory()?,
             config: self.global.config.clone(),
             manifest_path: self.global.manifest_path.clone(),
             package: self.global.package.clone(),
-        };
-        Ok(config::load(&request, &suite::zoo_entries())?)
+        })
+    }
+
+    /// The configuration that holds here.
+    fn config(&self) -> anyhow::Result<Config> {
+        Ok(config::load(&self.request()?, &suite::zoo_entries())?)
     }
 
     /// The configuration that holds here, with the suite that the command line asks for.
@@ -186,6 +190,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     match verb {
         Verb::Run(arguments) => run::run(terminal, &arguments),
         Verb::Check(arguments) => check::check(terminal, &arguments),
+        Verb::Compare(arguments) => compare::compare(terminal, &arguments),
         Verb::Accept(arguments) => accept::accept(terminal, &arguments),
         Verb::List(arguments) => list::list(terminal, &arguments),
         Verb::Explain { what } => explain(terminal, &what),
@@ -252,7 +257,10 @@ fn exit_of(error: &anyhow::Error, terminal: &mut Terminal) -> Exit {
         Some(config) => status.error(&config.render(status.colored())),
         None => status.error(&format!("{error:#}")),
     }
-    let asked_wrongly = error.is::<PlanError>() || error.is::<explain::UnknownTopic>();
+    let asked_wrongly = error.is::<PlanError>()
+        || error.is::<explain::UnknownTopic>()
+        || error.is::<compare::WayError>()
+        || error.is::<verdict::PlanError>();
     if asked_wrongly { Exit::Usage } else { Exit::Incomplete }
 }
 

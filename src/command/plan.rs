@@ -165,7 +165,7 @@ pub(super) fn figures(cost: Option<&Cost>) -> [String; 3] {
 }
 
 /// A time with as many digits as an estimate deserves.
-fn about(seconds: f64) -> String {
+pub(super) fn about(seconds: f64) -> String {
     match seconds {
         s if s < 0.01 => format!("{:.1} ms", s * 1e3),
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{self, Config, Level};
 use crate::report::{ScenarioReport, ScenarioResult};
-use crate::scenario::{Planned, ScenarioId};
+use crate::scenario::{Planned, Scenario, ScenarioId};
 use crate::summary::OperatorKey;
 use crate::verdict::{Budget, FindingCode, GroupThresholds, NameGlob, Policy, Rule, RuleSource, Severity};
 
@@ -38,8 +38,14 @@ impl Rules {
 
     /// What the gate holds against a scenario on a machine of this class (the name of its folder of baselines).
     pub fn policy(&self, config: &Config, planned: &Planned, machine: &str) -> Policy {
+        let budgets = planned.budgets.iter().filter_map(|one| budget(one, machine)).collect();
+        Policy { budgets, ..self.without_budgets(config, &planned.id, &planned.scenario) }
+    }
+
+    /// The same for a scenario that a report tells of, whose budgets are its own suite's.
+    pub fn without_budgets(&self, config: &Config, id: &ScenarioId, scenario: &Scenario) -> Policy {
         let gate = &config.gate;
-        let of_scenario = |rule: &&Rule| rule.scenario.matches_scenario(&planned.id, planned.scenario.model.name());
+        let of_scenario = |rule: &&Rule| rule.scenario.matches_scenario(id, scenario.model.name());
         Policy {
             min_effect: gate.min_effect,
             floor_us: gate.floor_us,
@@ -51,7 +57,6 @@ impl Rules {
             other_cpu: severity(gate.other_cpu),
             groups: gate.group.iter().map(|(group, own)| (*group, thresholds(own))).collect(),
             rules: self.0.iter().filter(of_scenario).cloned().collect(),
-            budgets: planned.budgets.iter().filter_map(|one| budget(one, machine)).collect(),
             ..Policy::default()
         }
     }

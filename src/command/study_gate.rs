@@ -162,7 +162,7 @@ fn one_group(
     }
     let kinds: Vec<GateArm> = arms.iter().map(|(kind, _)| kind.clone()).collect();
     let arms = arms.into_iter().map(|(_, arm)| arm).collect();
-    let mut blocks = Blocks::of(arms, u64::from(group) + 1, Detail::Runs);
+    let mut blocks = Blocks::of(vec![arms], u64::from(group) + 1, Detail::Runs);
     for pair in 0..pairs {
         blocks.measure(session, terminal, |_| true)?;
         for (index, measured) in blocks.measured.iter_mut().enumerate() {

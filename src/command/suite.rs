@@ -16,7 +16,9 @@ use crate::measure::result::{LaunchResult, NodeRecord};
 use crate::measure::supervise::{LaunchFailure, Launcher};
 use crate::report::{self, Listed, Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult};
 use crate::runtime::Library;
-use crate::scenario::{ImageSize, ModelRef, Overrides, Partition, Planned, Provider, ScenarioId, divide, expand};
+use crate::scenario::{
+    ImageSize, ModelRef, Overrides, Partition, PlanError, Planned, Provider, ScenarioId, divide, expand,
+};
 use crate::summary::{OperatorKey, summarize};
 use crate::taxonomy::{self, Group};
 use crate::zoo;
@@ -235,6 +237,16 @@ impl Session {
 
 /// Scenarios of the configuration that the selection names, under the flags of the command line.
 pub(super) fn plan(config: &Config, selection: &[String], dimensions: &DimensionArgs) -> anyhow::Result<Vec<Planned>> {
+    Ok(plan_in(config, selection, dimensions, &super::current_directory()?)?)
+}
+
+/// The same for a selection whose paths begin at `cwd`.
+pub(super) fn plan_in(
+    config: &Config,
+    selection: &[String],
+    dimensions: &DimensionArgs,
+    cwd: &Path,
+) -> Result<Vec<Planned>, PlanError> {
     let mut config = std::borrow::Cow::Borrowed(config);
     if config.suite.batch.is_empty() && !dimensions.usual_batch.is_empty() {
         config.to_mut().suite.batch.clone_from(&dimensions.usual_batch);
@@ -249,7 +261,7 @@ pub(super) fn plan(config: &Config, selection: &[String], dimensions: &Dimension
         threads: dimensions.threads.clone(),
         weights: dimensions.weights,
     };
-    Ok(expand(&config, &overrides, selection, &zoo_entries(), &super::current_directory()?)?)
+    expand(&config, &overrides, selection, &zoo_entries(), cwd)
 }
 
 /// The built-in models as the configuration needs to know them.

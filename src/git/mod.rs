@@ -124,7 +124,9 @@ fn output<'a>(dir: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Resul
 fn run<'a>(dir: &Path, arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<Output, GitError> {
     let mut command = Command::new("git");
     command.current_dir(dir).args(arguments).stdin(std::process::Stdio::null()).env("GIT_TERMINAL_PROMPT", "0");
-    REDIRECTIONS.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in REDIRECTIONS {
+        command.env_remove(name);
+    }
     command.output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => GitError::Missing,
         _ => GitError::Start(error),

@@ -28,7 +28,7 @@ pub use crate::summary::{
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, Severity, Verdict};
 pub use document::ReportError;
-pub use sides::{Gate, SideFacts, Sides};
+pub use sides::{Expected, Gate, SideFacts, Sides};
 
 /// Version of the JSON document.
 pub const REPORT_SCHEMA: u32 = 3;

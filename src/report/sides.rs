@@ -54,10 +54,18 @@ pub struct Gate {
     pub confirmed: Vec<ScenarioId>,
     /// Decided the order of the launches. What the statistics draw is decided by the data.
     pub order_seed: u64,
-    /// What was expected before the first launch, in seconds: where all is settled at the first look, and where nothing is
-    /// before the last. `None` for a GPU, and for models that tell nothing.
+    /// What was expected before the first launch; `None` for a GPU, and for models that tell nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_s: Option<(f64, f64)>,
+    pub expected_s: Option<Expected>,
     /// From the first launch to the last, in seconds.
     pub wall_s: f64,
+}
+
+/// How long a measurement in turns is expected to take, in seconds. What has to be measured again comes on top.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Where everything is settled at the first look.
+    pub least: f64,
+    /// Where something is not settled before the last look.
+    pub most: f64,
 }

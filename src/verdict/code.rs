@@ -49,6 +49,8 @@ pub enum FindingCode {
     SharesShifted,
     /// Neither a change nor its absence is shown.
     Inconclusive,
+    /// Only the head has the scenario.
+    NewScenario,
     /// The scenario could not be measured.
     NotMeasured,
 }
@@ -303,6 +305,17 @@ all others take a larger part. Nothing to do; look at the operators whose time c
 The pairs of launches neither show a change nor that there is none which matters. The finding says what growth would \
 most likely have shown. Measure more pairs, or on a quieter machine. A regression that fresh pairs did not show again \
 is reported under this code too, and so is one whose median effect is below the smallest that counts.",
+    },
+    Row {
+        code: FindingCode::NewScenario,
+        name: "new-scenario",
+        severity: Severity::Note,
+        rules: Ruled::WhenNamed,
+        summary: "only the head has the scenario, so it was compared with nothing",
+        description: "\
+`compare` found the scenario on the head alone, so it was measured and compared with nothing. That is as it should be \
+for a new model or a new dimension. Where a model was renamed, give it its old `name` in the configuration, or compare \
+the two files themselves.",
     },
     Row {
         code: FindingCode::NotMeasured,
