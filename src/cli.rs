@@ -104,9 +104,10 @@ pub enum Verb {
     Accept(AcceptArgs),
     /// List what there is
     List(ListArgs),
-    /// Tell about an operator, a group or a finding
+    /// Tell about an operator, a group, a finding or a pattern
     Explain {
-        /// Operator (`Gelu`, `com.microsoft:Gelu`), group (`memory`) or finding code (`operator-regressed`)
+        /// Operator (`Gelu`, `com.microsoft:Gelu`), group (`memory`), finding code (`operator-regressed`) or pattern of the
+        /// executed graph (`gelu-fusion`)
         what: String,
     },
     /// Write a model as a standalone .onnx file, or a trace of one of its runs
@@ -247,6 +248,10 @@ pub enum Listing {
     Scenarios,
     /// The groups of operators.
     Groups,
+    /// What the gate may find, by code.
+    Findings,
+    /// What changes of the executed graph are recognized.
+    Patterns,
 }
 
 /// What to export.

@@ -1,4 +1,4 @@
-//! `cargo nongemm list operators | groups | models | scenarios`: plain aligned tables, or JSON with a version.
+//! `cargo nongemm list operators | groups | models | scenarios | findings | patterns`: plain aligned tables, or JSON with a version.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -7,9 +7,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::{DimensionArgs, ListArgs, Listing as ListingArg};
+use crate::compare::patterns;
 use crate::config::{Config, Dimensions, Model, ModelSource, ZooEntry};
+use crate::report::wording;
 use crate::scenario::Planned;
 use crate::taxonomy::{Group, Operator, taxonomy};
+use crate::verdict::{FindingCode, Severity};
 use crate::zoo::Tier;
 
 use super::plan::{self, Cost};
@@ -28,6 +31,10 @@ pub enum Listing {
     Groups(Vec<GroupRow>),
     /// Models: built in, and of the configuration.
     Models(Vec<ModelRow>),
+    /// Codes of findings.
+    Findings(Vec<FindingRow>),
+    /// What structural differences may mean.
+    Patterns(Vec<PatternRow>),
 }
 
 /// Lists what there is.
@@ -39,6 +46,8 @@ pub fn list(terminal: &mut Terminal, arguments: &ListArgs) -> anyhow::Result<Exi
         ListingArg::Operators => Listing::operators(None),
         ListingArg::Groups => Listing::groups(),
         ListingArg::Models => models(terminal, arguments)?,
+        ListingArg::Findings => Listing::findings(),
+        ListingArg::Patterns => Listing::patterns(),
         ListingArg::Scenarios => {
             return plan::list(terminal, &arguments.selection, &arguments.suite, &arguments.dimensions);
         }
@@ -79,6 +88,30 @@ pub struct GroupRow {
     pub operators: usize,
 }
 
+/// A code of findings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FindingRow {
+    /// Stable kebab-case code.
+    pub code: FindingCode,
+    /// How it counts where the configuration does not say otherwise.
+    pub severity: Severity,
+    /// What it is, in a line.
+    pub summary: &'static str,
+}
+
+/// A kind of structural change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PatternRow {
+    /// Stable kebab-case name.
+    pub id: &'static str,
+    /// `fusion` or `work`.
+    pub kind: &'static str,
+    /// What it is about.
+    pub name: &'static str,
+    /// What makes it, in a line.
+    pub reason: &'static str,
+}
+
 /// A model that can be measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -112,6 +145,22 @@ impl Listing {
         Listing::Groups(Group::all().into_iter().map(row).collect())
     }
 
+    /// Every code.
+    pub fn findings() -> Listing {
+        let row = |code: FindingCode| FindingRow { code, severity: code.default_severity(), summary: code.summary() };
+        Listing::Findings(FindingCode::all().map(row).collect())
+    }
+
+    /// Every pattern, in the order in which they are tried.
+    pub fn patterns() -> Listing {
+        let fusions = patterns().fusions.iter();
+        let fusions =
+            fusions.map(|one| PatternRow { id: &one.id, kind: "fusion", name: &one.name, reason: &one.reason });
+        let works = patterns().works.iter();
+        let works = works.map(|one| PatternRow { id: &one.id, kind: "work", name: &one.name, reason: &one.reason });
+        Listing::Patterns(fusions.chain(works).collect())
+    }
+
     /// Models of the configuration, the suite's first, then the other built-in ones. `suite` is the expansion of the
     /// configuration without selectors, `costs` are by the model's name.
     pub fn models(config: &Config, zoo: &[ZooEntry], suite: &[Planned], costs: &BTreeMap<&str, Cost>) -> Listing {
@@ -143,6 +192,16 @@ impl Listing {
                     .iter()
                     .map(|row| [row.group.name().to_owned(), row.operators.to_string(), row.description.to_owned()]);
                 write_table(out, ["GROUP", "OPERATORS", "WHAT COUNTS TO IT"], rows.collect())
+            }
+            Listing::Findings(findings) => {
+                let rows = findings.iter().map(|row| {
+                    [row.code.to_string(), wording::severity(row.severity).to_owned(), row.summary.to_owned()]
+                });
+                write_table(out, ["FINDING", "DEFAULT", "WHAT IT IS"], rows.collect())
+            }
+            Listing::Patterns(patterns) => {
+                let rows = patterns.iter().map(|row| [row.id, row.kind, row.name, row.reason].map(str::to_owned));
+                write_table(out, ["PATTERN", "KIND", "WHAT", "WHY"], rows.collect())
             }
             Listing::Models(models) => {
                 let rows = models.iter().map(|row| {
@@ -227,7 +286,10 @@ pub(super) fn limits(one: &Planned) -> String {
     let limit = |budget: &crate::config::Budget| {
         let share = budget.max_non_gemm_share.map(|share| format!("non-GEMM <= {:.1} %", share * 100.0));
         let latency = budget.max_latency_ms.map(|ms| format!("latency <= {ms} ms"));
-        share.into_iter().chain(latency).collect::<Vec<_>>()
+        let groups =
+            budget.max_group_share.iter().map(|(group, share)| format!("{} <= {:.1} %", group.name(), share * 100.0));
+        let on = budget.machine.as_ref().map_or_else(String::new, |machine| format!(" on {machine}"));
+        share.into_iter().chain(groups).chain(latency).map(|limit| format!("{limit}{on}")).collect::<Vec<_>>()
     };
     let all: Vec<String> = one.budgets.iter().flat_map(limit).collect();
     if all.is_empty() { "-".to_owned() } else { all.join(", ") }
@@ -292,6 +354,8 @@ mod tests {
             Listing::operators(Some(Group::Interpolation)),
             Listing::groups(),
             Listing::models(&config, ZOO, &planned, &costs()),
+            Listing::findings(),
+            Listing::patterns(),
         ];
         insta::assert_snapshot!(listings.map(|listing| text(&listing)).join("\n"));
     }
@@ -312,5 +376,7 @@ mod tests {
         assert_eq!(models["models"][0]["name"], "bert-base");
         assert_eq!(models["models"][0]["scenarios"], 2);
         assert_eq!(json(&Listing::operators(None))["operators"][0]["name"], "Abs");
+        assert_eq!(json(&Listing::findings())["findings"][0]["severity"], "error");
+        assert_eq!(json(&Listing::patterns())["patterns"][0]["kind"], "fusion");
     }
 }

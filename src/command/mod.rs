@@ -206,10 +206,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
 }
 
 fn explain(terminal: &mut Terminal, what: &str) -> anyhow::Result<Exit> {
-    let codes: Vec<explain::CodeText<'_>> = FindingCode::all()
-        .map(|code| explain::CodeText { code: code.as_str(), description: code.describe() })
-        .collect();
-    let explanation = explain::explain(what, &codes)?;
+    let explanation = explain::explain(what)?;
     if terminal.json() {
         explanation.write_json(&mut terminal.out)?;
     } else {

@@ -26,7 +26,7 @@ pub use crate::summary::{
     GroupSummary, Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, SideShape, Summary, UnsteadyOperator,
 };
 pub use crate::taxonomy::Group;
-pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, Severity, Verdict};
+pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, RuleSource, Ruling, Severity, Verdict};
 pub use document::ReportError;
 pub use sides::{Expected, Gate, SideFacts, Sides};
 

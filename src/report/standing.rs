@@ -17,6 +17,8 @@ pub enum Standing {
     NotJudged(FindingCode),
     /// A finding of this code warns.
     Warned(FindingCode),
+    /// A finding that would have failed or warned is allowed, by a rule or a commit.
+    Allowed,
     /// Faster than its baseline beyond the noise.
     Improved,
     /// It holds to its baseline.
@@ -45,6 +47,8 @@ impl Standing {
             Standing::NotJudged(code)
         } else if let Some(finding) = of_severity(Severity::Warning) {
             Standing::Warned(finding.code)
+        } else if scenario.findings.iter().any(|finding| finding.ruling.is_some()) {
+            Standing::Allowed
         } else if said(FindingCode::OperatorImproved) {
             Standing::Improved
         } else if scenario.comparison.is_some() {
@@ -66,6 +70,7 @@ impl Standing {
             Standing::NotJudged(_) => "not judged",
             Standing::Warned(FindingCode::StructureChanged) => "structure changed",
             Standing::Warned(_) => "pass, warned",
+            Standing::Allowed => "pass, allowed",
             Standing::Improved => "improved",
             Standing::Pass => "pass",
             Standing::Measured => "measured",

@@ -1,6 +1,6 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
-use super::{Finding, Group, LaunchWarning, OperatorKey, Severity, SideShape, StructuralDifference};
+use super::{Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralDifference};
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
 pub fn group(group: Option<Group>) -> &'static str {
@@ -41,7 +41,27 @@ pub fn severity(severity: Severity) -> &'static str {
 
 /// Whether two findings differ in no more than what they are about: they are shown together, with one remedy.
 pub fn same_kind(a: &Finding, b: &Finding) -> bool {
-    a.scenario == b.scenario && a.code == b.code && a.severity == b.severity && a.remedy == b.remedy
+    let same = a.scenario == b.scenario && a.code == b.code && a.severity == b.severity;
+    same && a.remedy == b.remedy && a.ruling == b.ruling
+}
+
+/// Who changed how a finding counts, and why; `None` where nobody did.
+pub fn ruling(finding: &Finding) -> Option<String> {
+    let ruling = finding.ruling.as_ref()?;
+    let done = match (finding.severity, ruling.was) {
+        (Severity::Note, _) => "allowed",
+        (Severity::Warning, Severity::Error) => "a warning instead of an error",
+        (Severity::Warning, _) => "a warning",
+        (Severity::Error, _) => "an error",
+    };
+    let scope = &ruling.scope;
+    let by = match &ruling.source {
+        RuleSource::Configuration { number, expires: None } => format!("rule {number} ({scope})"),
+        RuleSource::Configuration { number, expires: Some(day) } => format!("rule {number} ({scope}, until {day})"),
+        RuleSource::Commit { id } => format!("commit {id} ({scope})"),
+    };
+    let reason = ruling.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    Some(format!("{done} by {by}{reason}"))
 }
 
 /// An operator key for people: the default domain goes without saying, as in ONNX itself.
@@ -138,6 +158,30 @@ mod tests {
         assert_eq!(operator(&OperatorKey("ai.onnx.ml:Scaler".into())), "ai.onnx.ml:Scaler");
         assert_eq!(provider("CPUExecutionProvider"), "CPU");
         assert_eq!(provider("ExecutionProvider"), "ExecutionProvider");
+    }
+
+    #[test]
+    fn a_ruling_in_words() {
+        let finding = |severity, was, source| {
+            let mut finding = super::super::fixtures::gate_failed().scenarios[0].findings[0].clone();
+            let (scope, reason) = ("bert*/Gelu".to_owned(), Some("known".to_owned()));
+            finding.severity = severity;
+            finding.ruling = Some(super::super::Ruling { was, source, scope, reason });
+            ruling(&finding).unwrap()
+        };
+        let rule = |expires: Option<&str>| RuleSource::Configuration { number: 2, expires: expires.map(str::to_owned) };
+        let commit = RuleSource::Commit { id: "abc1234".into() };
+        let said = [
+            finding(Severity::Note, Severity::Error, commit),
+            finding(Severity::Warning, Severity::Error, rule(Some("2030-06-30"))),
+            finding(Severity::Error, Severity::Warning, rule(None)),
+        ];
+        let expected = [
+            "allowed by commit abc1234 (bert*/Gelu): known",
+            "a warning instead of an error by rule 2 (bert*/Gelu, until 2030-06-30): known",
+            "an error by rule 2 (bert*/Gelu): known",
+        ];
+        assert_eq!(said, expected);
     }
 
     #[test]

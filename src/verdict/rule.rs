@@ -200,3 +200,6 @@ impl Rule {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

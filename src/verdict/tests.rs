@@ -206,7 +206,7 @@ fn a_structural_change_is_an_error_of_its_own() {
     head[5].executions += 1;
     let found = findings(&bert(), &head);
     assert_eq!(codes(&found), [(FindingCode::StructureChanged, Severity::Error)]);
-    assert_eq!(found[0].message, "ai.onnx:Transpose runs 49 times on CPUExecutionProvider, 48 times in the baseline");
+    assert_eq!(found[0].message, "more transposes: +1 Transpose");
 }
 
 #[test]
@@ -291,6 +291,49 @@ fn a_latency_budget_fails_only_on_a_machine_class_with_a_baseline() {
     let of = |comparison| judge(&summary, comparison, &policy).findings.iter().map(|f| f.severity).max();
     assert_eq!(of(Some(&comparison)), Some(Severity::Error));
     assert_eq!(of(None), Some(Severity::Warning));
+}
+
+#[test]
+fn a_latency_budget_for_this_machine_fails_without_a_baseline() {
+    let budget = Budget { max_latency_ms: Some(40.0), for_this_machine: true, ..Budget::default() };
+    let policy = Policy { budgets: vec![budget], ..Policy::default() };
+    let worst = |summary: &Summary| judge(summary, None, &policy).findings[0].clone();
+    assert_eq!(worst(&summary_of(&[launch(&bert())])).severity, Severity::Error);
+    let wild: Vec<_> = [1.0, 1.6, 0.7].iter().map(|s| launch(&scaled(&bert(), "MatMul", *s))).collect();
+    let found = judge(&summary_of(&wild), None, &policy).findings;
+    let budget = found.iter().find(|finding| finding.code == FindingCode::BudgetExceeded).unwrap();
+    assert_eq!(budget.severity, Severity::Warning, "launches that disagree tell no latency");
+}
+
+#[test]
+fn a_group_may_have_a_budget_of_its_own() {
+    use crate::summary::Group::{ElementWise, LogitComputation, Pooling};
+    let of = |group, bound| {
+        let budget = Budget { max_group_share: [(group, bound)].into(), ..Budget::default() };
+        let policy = Policy { budgets: vec![budget], ..Policy::default() };
+        let found = inspect_budgets(&policy);
+        found.iter().map(|finding| finding.message.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(ElementWise, 0.10), ["the share of element-wise is 15.4 %, above its budget of 10.0 %"]);
+    assert_eq!(of(LogitComputation, 0.10), Vec::<String>::new());
+    assert_eq!(of(Pooling, 0.0), Vec::<String>::new(), "what does not run exceeds nothing");
+}
+
+fn inspect_budgets(policy: &Policy) -> Vec<Finding> {
+    let found = judge(&summary_of(&[launch(&bert())]), None, policy).findings;
+    found.into_iter().filter(|finding| finding.code == FindingCode::BudgetExceeded).collect()
+}
+
+#[test]
+fn a_group_may_have_thresholds_of_its_own() {
+    use crate::summary::Group::{Activation, Normalization};
+    let grown = |group| OperatorChange { group, ..change(1000.0, 1080.0, 1.0, 0.0) };
+    let strict = GroupThresholds { min_effect: Some(0.05), floor_us: Some(70.0) };
+    let policy = Policy { groups: [(Normalization, strict)].into(), ..Policy::default() };
+    let verdict = |group| verdict_of(&grown(group), Some(1.0), &policy);
+    assert_eq!(verdict(Some(Normalization)), Verdict::Regressed);
+    assert_eq!((verdict(Some(Activation)), verdict(None)), (Verdict::Unchanged, Verdict::Unchanged));
+    assert_eq!(smallest_detectable_effect(&grown(Some(Normalization)), Some(1.0), &policy), 0.07);
 }
 
 #[test]

@@ -55,7 +55,10 @@ fn operator(key: &OperatorKey) -> &str {
 
 /// One structural change as a sentence without its full stop; with what it did to the time where times say something.
 pub(super) fn change(change: &StructuralChange, comparison: &Comparison, timed: bool) -> String {
-    let time = change.delta_us.filter(|_| timed).map_or_else(String::new, |us| format!(", {}", signed_time(us)));
+    let time = change
+        .delta_us
+        .filter(|us| timed && us.abs() >= 1.0)
+        .map_or_else(String::new, |us| format!(", {}", signed_time(us)));
     let operators = deltas(change);
     let times = count(change.nodes, "execution");
     let several = count(u32::try_from(change.operators.len()).unwrap_or(u32::MAX), "operator");
@@ -118,10 +121,12 @@ fn single(change: &StructuralChange, comparison: &Comparison, (before, now): (u3
 fn counted(difference: &StructuralDifference, of: &str) -> Option<String> {
     match difference {
         StructuralDifference::Appeared { key, provider, executions } => {
-            Some(format!("{key} appeared: {executions} executions per run on {provider}, none in {of}"))
+            let times = count(*executions, "execution");
+            Some(format!("{key} appeared: {times} per run on {provider}, none in {of}"))
         }
         StructuralDifference::Vanished { key, provider, executions } => {
-            Some(format!("{key} vanished: {executions} executions per run on {provider} in {of}, none now"))
+            let times = count(*executions, "execution");
+            Some(format!("{key} vanished: {times} per run on {provider} in {of}, none now"))
         }
         StructuralDifference::Count { key, provider, base, head } => {
             Some(format!("{key} runs {head} times on {provider}, {base} times in {of}"))
@@ -195,3 +200,6 @@ pub(super) fn reason(change: &StructuralChange) -> String {
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}. ", letters.as_str())
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,10 +36,11 @@ pub fn render(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
 /// Messages of one kind in one row; a lost fusion changes dozens of operators, and the fold below lists them.
 const ALIKE: usize = 5;
 
-/// What crossed a limit or could not be measured: errors and warnings, most severe first.
+/// What crossed a limit or could not be measured: errors and warnings, most severe first, and what somebody allows.
 fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     let all = report.scenarios.iter().flat_map(|scenario| &scenario.findings);
-    let mut findings: Vec<&Finding> = all.filter(|finding| finding.severity > Severity::Note).collect();
+    let mut findings: Vec<&Finding> =
+        all.filter(|finding| finding.severity > Severity::Note || finding.ruling.is_some()).collect();
     if findings.is_empty() {
         return Ok(());
     }
@@ -47,11 +48,16 @@ fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     writeln!(writer, "| | scenario | what | what to do |\n| --- | --- | --- | --- |")?;
     for kind in findings.chunk_by(|a, b| wording::same_kind(a, b)) {
-        let sign = if kind[0].severity == Severity::Error { "❌" } else { "⚠️" };
+        let sign = match kind[0].severity {
+            Severity::Error => "❌",
+            Severity::Warning => "⚠️",
+            Severity::Note => "☑️",
+        };
         let mut messages: Vec<String> = kind.iter().take(ALIKE).map(|finding| sentence(&finding.message)).collect();
         if kind.len() > ALIKE {
             messages.push(format!("and {} more", kind.len() - ALIKE));
         }
+        messages.extend(wording::ruling(kind[0]).map(|ruling| format!("*{}*", sentence(&ruling))));
         let (id, remedy, code) = (code(&kind[0].scenario.0), sentence(&kind[0].remedy), kind[0].code);
         writeln!(writer, "| {sign} | {id} | **{code}**: {} | {remedy} |", messages.join("<br>"))?;
     }

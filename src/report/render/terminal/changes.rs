@@ -22,9 +22,10 @@ pub(super) fn ratio_style(change: &OperatorChange) -> Style {
     }
 }
 
-/// Structure first, since it is usually the cause; then the machine; then what else changed.
-pub(super) fn comparison(page: &mut Page<'_>, comparison: &Comparison) -> io::Result<()> {
-    for difference in &comparison.structure {
+/// Structure first, since it is usually the cause; then the machine; then what else changed. The findings say what the
+/// structural differences mean, so that single ones are shown only to whoever wants all.
+pub(super) fn comparison(page: &mut Page<'_>, comparison: &Comparison, verbosity: Verbosity) -> io::Result<()> {
+    for difference in comparison.structure.iter().filter(|_| verbosity == Verbosity::Verbose) {
         let (sign, key, what) = wording::structure(difference);
         let style = match sign {
             '+' => GREEN,
@@ -72,14 +73,11 @@ pub(super) fn findings(page: &mut Page<'_>, report: &ScenarioReport, verbosity: 
     for kind in remaining.chunk_by(|a, b| wording::same_kind(a, b)) {
         let style = severity_style(kind[0].severity);
         let label = format!("{}[{}]:", wording::severity(kind[0].severity), kind[0].code);
-        let listed = report.comparison.as_ref().is_some_and(|comparison| comparison.structure.len() >= kind.len());
-        if kind[0].code == FindingCode::StructureChanged && kind.len() > 1 && listed && verbosity > Verbosity::Quiet {
-            let count = format!("{} differences from what the baseline executes, listed above", kind.len());
-            page.paragraph(INDENT, &label, style, &count, INDENT)?;
-        } else {
-            for finding in kind.iter().filter(|finding| !is_reason(finding, report)) {
-                page.paragraph(INDENT, &label, style, &finding.message, INDENT)?;
-            }
+        for finding in kind.iter().filter(|finding| !is_reason(finding, report)) {
+            page.paragraph(INDENT, &label, style, &finding.message, INDENT)?;
+        }
+        if let Some(ruling) = wording::ruling(kind[0]) {
+            page.paragraph(INDENT * 2, page.charset.arrow(), YELLOW, &ruling, INDENT)?;
         }
         if !kind[0].remedy.is_empty() {
             let arrow = page.charset.arrow();

@@ -97,7 +97,7 @@ fn severity_style(severity: Severity) -> Style {
 fn standing_style(standing: Standing) -> Style {
     match standing {
         Standing::NotMeasured | Standing::Failed(_) => RED,
-        Standing::NoBaseline | Standing::NotJudged(_) | Standing::Warned(_) => YELLOW,
+        Standing::NoBaseline | Standing::NotJudged(_) | Standing::Warned(_) | Standing::Allowed => YELLOW,
         Standing::Improved | Standing::Pass => GREEN,
         Standing::Measured => PLAIN,
     }

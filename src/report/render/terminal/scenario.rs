@@ -76,7 +76,7 @@ fn measured(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport, ver
     }
     if let Some(comparison) = comparison {
         page.blank()?;
-        changes::comparison(page, comparison)?;
+        changes::comparison(page, comparison, verbosity)?;
     }
     if changes::remaining(report, verbosity).is_empty() { Ok(()) } else { page.blank() }
 }
