@@ -243,4 +243,6 @@ fn differing(base: &[Field], head: &[Field]) -> impl Iterator<Item = (String, St
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -15,6 +15,11 @@ impl Noise {
         Noise(fastrand::Rng::with_seed(seed))
     }
 
+    /// One value from 0 to 1.
+    pub fn uniform(&mut self) -> f64 {
+        self.0.f64()
+    }
+
     /// One value of mean 0 and variance 1 (Box and Muller 1958).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.0.f64()).ln()).sqrt();

@@ -32,7 +32,7 @@ pub use confirm::{confirm, needs_confirmation};
 pub use judge::{Judgement, inspect, judge, judge_outdated};
 pub use looks::{ALPHA, Look, Looks, PlanError};
 pub use outcome::{Counts, Outcome, outcome};
-pub use paired::{CONFIRM_ALPHA, confirm_paired, is_settled, judge_paired, verdicts_paired};
+pub use paired::{CONFIRM_ALPHA, confirm_paired, is_regressed, is_settled, judge_paired, verdicts_paired};
 pub use policy::{GroupThresholds, Policy};
 pub use rule::{BadTrailer, NameGlob, Rule, RuleSource, Ruling};
 pub use sink::Draft;

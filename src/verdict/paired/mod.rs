@@ -10,7 +10,7 @@ mod tests;
 mod words;
 
 use crate::compare::{Comparison, Design, LatencyChange, OperatorChange};
-use crate::summary::Summary;
+use crate::summary::{SideOperator, Summary};
 
 use super::judge::Judge;
 use super::looks::smallest_p;
@@ -29,7 +29,7 @@ const NOTABLE_OPERATOR: f64 = 0.01;
 /// image. It is **unchanged** where the interval of its ratio lies inside the margin, which is the smallest effect or
 /// what the floor comes to, **shifted** where its share moved all the same, **unstable** where its doubling would not
 /// have shown or where it varies beyond `unstable_spread` from pair to pair, and else **inconclusive**. The latency is
-/// judged alike, with nothing divided out.
+/// judged alike, with nothing divided out. On sides of different machine classes no time is judged.
 pub fn judge_paired(head: &Summary, comparison: &Comparison, policy: &Policy, alpha: f64) -> Judgement {
     let mut judge = Judge::of(head, policy);
     judge.scenario_alone();
@@ -66,6 +66,14 @@ pub fn verdicts_paired(comparison: &Comparison, policy: &Policy, alpha: f64) -> 
 /// True where more pairs would teach nothing: everything that can be judged regressed, improved, is unchanged or shifted.
 pub fn is_settled(judgement: &Judgement) -> bool {
     judgement.verdicts.iter().all(|judged| !matches!(judged.verdict, Verdict::Unstable | Verdict::Inconclusive))
+}
+
+/// True for an operator, or with `None` for the latency, that regressed: what fresh pairs must show again. Made for
+/// [`crate::compare::paired_where`].
+pub fn is_regressed(judgement: &Judgement, operator: Option<&SideOperator>) -> bool {
+    let (key, provider) = (operator.map(|operator| &operator.key), operator.map(|operator| &operator.provider));
+    let is = |judged: &Judged| (judged.operator.as_ref(), judged.provider.as_ref()) == (key, provider);
+    judgement.verdicts.iter().any(|judged| judged.verdict == Verdict::Regressed && is(judged))
 }
 
 /// How many pairs were measured; none where the launches do not belong together.
@@ -157,42 +165,57 @@ impl Paired<'_> {
         self.judge.shares_shifted(&shifted);
     }
 
-    /// What neither changed nor is shown not to have, with the growth that would have been seen.
+    /// What neither changed nor is shown not to have, and what hardly anything would have shown of.
     fn unshown(&mut self, verdicts: &[Judged]) {
-        let comparison = self.comparison;
-        let share = |judged: &Judged| {
-            let same = |o: &&OperatorChange| {
-                Some(&o.key) == judged.operator.as_ref() && Some(&o.provider) == judged.provider.as_ref()
-            };
-            // The latency is all of it.
-            comparison.operators.iter().find(same).map_or(1.0, |o| o.base_share.max(o.head_share))
+        let mut found: Vec<(f64, &Judged)> = verdicts.iter().map(|judged| (self.share(judged), judged)).collect();
+        found.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let of = |wanted: Option<Unshown>| -> Vec<(f64, &Judged)> {
+            found.iter().copied().filter(|(share, judged)| unshown(judged, *share) == wanted).collect()
         };
-        let of = |verdict| {
-            let mut found: Vec<(f64, &Judged)> = verdicts
-                .iter()
-                .filter(|judged| judged.verdict == verdict)
-                .map(|judged| (share(judged), judged))
-                .collect();
-            found.sort_by(|a, b| b.0.total_cmp(&a.0));
-            found
-        };
-        let (unstable, inconclusive) = (of(Verdict::Unstable), of(Verdict::Inconclusive));
-        let (latency, operators): (Vec<_>, Vec<_>) = unstable.into_iter().partition(|(_, j)| j.operator.is_none());
         let remedy = "Measure more pairs, or on a quieter machine; `cargo nongemm doctor` names what disturbs.";
-        let severity = |found: &[(f64, &Judged)]| {
-            if found.iter().any(|(share, _)| *share >= NOTABLE_OPERATOR) { Severity::Error } else { Severity::Note }
+        for (kind, code, what) in [
+            (Unshown::Latency, FindingCode::Unstable, "the latency varies too much from pair to pair"),
+            (Unshown::Operator, FindingCode::BlindSpot, "the gate is all but blind to these operators"),
+            (Unshown::Undecided, FindingCode::Inconclusive, "neither a change nor its absence is shown"),
+        ] {
+            let found = of(Some(kind));
+            let notable = found.iter().any(|(share, _)| *share >= NOTABLE_OPERATOR);
+            let bound = if notable { Severity::Error } else { Severity::Note };
+            if !found.is_empty() {
+                let message = format!("{what}: {}", words::unshown(&found));
+                self.judge.add(Draft::new(code, message, remedy).at_most(bound));
+            }
+        }
+    }
+
+    /// The larger of an operator's shares, 0 to 1; the latency is all of it.
+    fn share(&self, judged: &Judged) -> f64 {
+        let is = |operator: &&OperatorChange| {
+            Some(&operator.key) == judged.operator.as_ref() && Some(&operator.provider) == judged.provider.as_ref()
         };
-        if !latency.is_empty() {
-            let message = format!("the latency varies too much from pair to pair: {}", words::unshown(&latency));
-            self.judge.add(Draft::new(FindingCode::Unstable, message, remedy));
-        }
-        if !operators.is_empty() {
-            let message = format!("the gate is all but blind to what varies so much: {}", words::unshown(&operators));
-            self.judge.add(Draft::new(FindingCode::BlindSpot, message, remedy).at_most(severity(&operators)));
-        }
-        if !inconclusive.is_empty() {
-            let message = format!("neither a change nor its absence is shown: {}", words::unshown(&inconclusive));
-            self.judge.add(Draft::new(FindingCode::Inconclusive, message, remedy).at_most(severity(&inconclusive)));
-        }
+        self.comparison.operators.iter().find(is).map_or(1.0, |operator| operator.base_share.max(operator.head_share))
+    }
+}
+
+/// Why nothing is shown of a quantity.
+#[derive(PartialEq, Eq)]
+enum Unshown {
+    /// The latency is unstable.
+    Latency,
+    /// An operator is unstable, or so short that it could double below the floor and yet be a part of the latency.
+    Operator,
+    /// More pairs would tell.
+    Undecided,
+}
+
+fn unshown(judged: &Judged, share: f64) -> Option<Unshown> {
+    let would_double = judged.detectable.is_none_or(|effect| effect >= rule::BLIND);
+    match (judged.verdict, &judged.operator) {
+        (Verdict::NotJudged | Verdict::Regressed | Verdict::Improved, _) => None,
+        (Verdict::Unstable, None) => Some(Unshown::Latency),
+        (Verdict::Unstable, Some(_)) => Some(Unshown::Operator),
+        (_, Some(_)) if would_double && share >= NOTABLE_OPERATOR => Some(Unshown::Operator),
+        (Verdict::Inconclusive, _) => Some(Unshown::Undecided),
+        (Verdict::Unchanged | Verdict::Shifted, _) => None,
     }
 }

@@ -7,7 +7,7 @@ use super::super::threshold::NOTABLE_SHARE;
 use super::super::{Policy, Verdict};
 
 /// Growth from which a quantity counts as unstable: the pairs would not have shown less than its doubling.
-const BLIND: f64 = 1.0;
+pub(super) const BLIND: f64 = 1.0;
 
 /// Standard errors of a median of pairs, relative to those of their mean, times the 80 % quantile of the normal
 /// distribution: how far beyond the smallest effect a growth must lie for its median to be beyond it in four of five
