@@ -100,8 +100,12 @@ pub enum Verb {
     Check(MeasureArgs),
     /// Measure two sides of a change in turns, compare them, fail on a regression
     Compare(CompareArgs),
-    /// Make the last results of `run` or `check` the baselines
+    /// List the results of the last command that measured, and what accepting each would change
+    Pending(PendingArgs),
+    /// Make pending results the baselines: rewrite what moved beyond noise
     Accept(AcceptArgs),
+    /// Drop pending results
+    Reject(RejectArgs),
     /// List what there is
     List(ListArgs),
     /// Tell about an operator, a group, a finding or a pattern
@@ -165,6 +169,9 @@ pub struct MeasureArgs {
     /// Write a Markdown report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub markdown: Option<PathBuf>,
+    /// Keep the results for `accept` in CI too, where nothing else is written [default outside CI]
+    #[arg(long, help_heading = "Output")]
+    pub pending: bool,
     /// Show the plan, measure nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -215,10 +222,53 @@ pub struct DimensionArgs {
     pub weights: Option<Weights>,
 }
 
-/// Which results to accept.
+/// Which pending results to list.
+#[derive(Debug, Clone, Args)]
+pub struct PendingArgs {
+    /// Scenarios by glob over id or model name [default: all]
+    pub selection: Vec<String>,
+    /// As one JSON document; the same as `--message-format json`
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which pending results to accept, and how much of them.
 #[derive(Debug, Clone, Args)]
 pub struct AcceptArgs {
-    /// Scenarios by glob over id or model name [default: all saved results]
+    /// Scenarios by glob over id or model name [default: all pending results]
+    pub selection: Vec<String>,
+    /// Only what became faster, what is executed, or scenarios that have no baseline yet; the rest stays as it was
+    #[arg(long, value_delimiter = ',', value_name = "LIST", conflicts_with_all = ["renew", "forget"])]
+    pub only: Vec<AcceptOnly>,
+    /// Write every line anew, whether it moved or not
+    #[arg(long)]
+    pub renew: bool,
+    /// The same, and begin the history anew: drift is counted from here
+    #[arg(long)]
+    pub forget: bool,
+    /// Accept also what disturbed launches measured
+    #[arg(long)]
+    pub force: bool,
+    /// Accept although this is CI, where baselines are written only if asked for
+    #[arg(long)]
+    pub in_ci: bool,
+}
+
+/// A part of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AcceptOnly {
+    /// Operators that became faster, and the latency if it did.
+    Improved,
+    /// Operators that appeared, vanished, moved, or run at other counts or shapes.
+    Structure,
+    /// Scenarios without a baseline of this machine class.
+    New,
+}
+
+/// Which pending results to drop.
+#[derive(Debug, Clone, Args)]
+pub struct RejectArgs {
+    /// Scenarios by glob over id or model name [default: all pending results]
     pub selection: Vec<String>,
 }
 
@@ -364,7 +414,7 @@ pub struct SuiteStudyArgs {
         value_name = "FILE",
         num_args = 1..,
         conflicts_with_all =
-            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "dry_run", "ignore_memory"]
+            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "pending", "dry_run", "ignore_memory"]
     )]
     pub from: Vec<PathBuf>,
 }

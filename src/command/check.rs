@@ -2,14 +2,13 @@
 
 use anyhow::bail;
 
-use crate::baseline::{Document, Store};
+use crate::baseline::Store;
 use crate::cli::MeasureArgs;
-use crate::compare::{Comparison, compare};
 use crate::report::{ScenarioReport, ScenarioResult};
 use crate::scenario::{Planned, idle_budgets};
-use crate::summary::Summary;
 use crate::verdict::{self, FindingCode, Judgement, Policy};
 
+use super::held::Held;
 use super::policy::Rules;
 use super::results::SavedResult;
 use super::suite::Session;
@@ -34,9 +33,9 @@ pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result
     session.results.clear()?;
     let mut reports = Vec::new();
     terminal.status.start_progress(session.launches());
-    for (planned, baseline) in session.planned.iter().zip(&baselines) {
+    for (planned, held) in session.planned.iter().zip(&baselines) {
         terminal.status.say("Measuring", &planned.id.0);
-        let report = check_one(&session, &rules, planned, baseline.as_ref(), terminal)?;
+        let report = check_one(&session, &rules, planned, held, terminal)?;
         outputs::scenario(terminal, &report)?;
         reports.push(report);
     }
@@ -63,65 +62,57 @@ fn check_one(
     session: &Session,
     rules: &Rules,
     planned: &Planned,
-    baseline: Option<&Document>,
+    held: &Held,
     terminal: &mut Terminal,
 ) -> anyhow::Result<ScenarioReport> {
     let machine = session.fingerprint(planned.scenario.provider).dir_name();
     let policy = rules.policy(&session.config, planned, &machine);
-    let mut result = session.measure(planned, terminal)?;
-    let ScenarioResult::Measured { summary } = &result else {
-        return Ok(ScenarioReport {
-            id: planned.id.clone(),
-            scenario: planned.scenario.clone(),
-            result,
-            comparison: None,
-            verdicts: Vec::new(),
-            findings: Vec::new(),
-        });
-    };
-    let fingerprint = session.fingerprint(planned.scenario.provider);
-    session.results.save(&SavedResult::new(summary, fingerprint.clone(), &session.machine))?;
-    let (mut comparison, mut judgement) = judge(session, summary, baseline, &policy);
-    if verdict::needs_confirmation(&judgement.findings) {
+    let mut report = measured(session, planned, held, &policy, terminal)?;
+    if verdict::needs_confirmation(&report.findings) {
         terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
         terminal.status.extend_progress(session.launches_each());
-        if let ScenarioResult::Measured { summary: again } = session.measure(planned, terminal)? {
-            let (compared_again, second) = judge(session, &again, baseline, &policy);
-            judgement.findings = verdict::confirm(&judgement.findings, &second.findings);
-            judgement.verdicts = second.verdicts;
-            comparison = compared_again;
-            session.results.save(&SavedResult::new(&again, fingerprint, &session.machine))?;
-            result = ScenarioResult::Measured { summary: again };
+        let again = measured(session, planned, held, &policy, terminal)?;
+        if matches!(again.result, ScenarioResult::Measured { .. }) {
+            report = ScenarioReport { findings: verdict::confirm(&report.findings, &again.findings), ..again };
         }
     }
+    let fingerprint = session.fingerprint(planned.scenario.provider);
+    session.results.save(&SavedResult::new("check", &report, fingerprint, &session.machine, held.digest()))?;
+    Ok(report)
+}
+
+/// Measures a scenario once and judges it.
+fn measured(
+    session: &Session,
+    planned: &Planned,
+    held: &Held,
+    policy: &Policy,
+    terminal: &mut Terminal,
+) -> anyhow::Result<ScenarioReport> {
+    let result = session.measure(planned, terminal)?;
+    let (comparison, judgement) = match &result {
+        ScenarioResult::Measured { summary } => {
+            let machine = session.fingerprint(summary.scenario.provider).fields();
+            let head = summary.side(machine, env!("CARGO_PKG_VERSION"), &session.machine.cpu);
+            held.judge(summary, &head, policy)
+        }
+        ScenarioResult::Failed { .. } => (None, Judgement::default()),
+    };
     let Judgement { verdicts, findings } = judgement;
     let (id, scenario) = (planned.id.clone(), planned.scenario.clone());
     Ok(ScenarioReport { id, scenario, result, comparison, verdicts, findings })
 }
 
-fn judge(
-    session: &Session,
-    summary: &Summary,
-    baseline: Option<&Document>,
-    policy: &Policy,
-) -> (Option<Comparison>, Judgement) {
-    let machine = session.fingerprint(summary.scenario.provider).fields();
-    let head = summary.side(machine, env!("CARGO_PKG_VERSION"), &session.machine.cpu);
-    let comparison = baseline.map(|baseline| compare(&baseline.side(), &head));
-    let judgement = verdict::judge(summary, comparison.as_ref(), policy);
-    (comparison, judgement)
-}
-
 /// The baseline of each planned scenario: of this machine class, else of the nearest other one.
 ///
 /// All are read before the first launch, so that a bad file costs no waiting; all bad ones are named at once.
-fn load_all(session: &Session) -> anyhow::Result<Vec<Option<Document>>> {
+fn load_all(session: &Session) -> anyhow::Result<Vec<Held>> {
     let store = Store::new(&session.config.baselines);
     let mut found = Vec::new();
     let mut bad = Vec::new();
     for planned in &session.planned {
-        match load(&store, session, planned) {
-            Ok(document) => found.push(document),
+        match Held::load(&store, &session.fingerprint(planned.scenario.provider), &planned.id) {
+            Ok(held) => found.push(held),
             Err(error) => bad.push(error.to_string()),
         }
     }
@@ -129,16 +120,4 @@ fn load_all(session: &Session) -> anyhow::Result<Vec<Option<Document>>> {
         bail!("{}", bad.join("\n"));
     }
     Ok(found)
-}
-
-fn load(
-    store: &Store,
-    session: &Session,
-    planned: &Planned,
-) -> Result<Option<Document>, crate::baseline::BaselineError> {
-    let fingerprint = session.fingerprint(planned.scenario.provider);
-    if let Some(document) = store.load(&fingerprint, &planned.id)? {
-        return Ok(Some(document));
-    }
-    Ok(store.nearest(&fingerprint, &planned.id)?.into_iter().next().map(|foreign| foreign.document))
 }

@@ -9,15 +9,19 @@ mod costs;
 pub mod doctor;
 pub mod explain;
 pub mod export;
+mod held;
 pub mod init;
 mod launch;
 pub mod list;
 mod merge;
 mod outputs;
+mod pending;
 mod plan;
 mod policy;
+mod reject;
 mod replay;
 mod results;
+mod review;
 pub mod run;
 mod status;
 pub mod strip;
@@ -191,6 +195,8 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Run(arguments) => run::run(terminal, &arguments),
         Verb::Check(arguments) => check::check(terminal, &arguments),
         Verb::Compare(arguments) => compare::compare(terminal, &arguments),
+        Verb::Pending(arguments) => pending::pending(terminal, &arguments),
+        Verb::Reject(arguments) => reject::reject(terminal, &arguments),
         Verb::Accept(arguments) => accept::accept(terminal, &arguments),
         Verb::List(arguments) => list::list(terminal, &arguments),
         Verb::Explain { what } => explain(terminal, &what),

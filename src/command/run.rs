@@ -34,18 +34,19 @@ pub fn run(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<E
 /// Measures one scenario and keeps its result; a failure is a result too.
 pub(super) fn measure(session: &Session, planned: &Planned, terminal: &mut Terminal) -> anyhow::Result<ScenarioReport> {
     let result = session.measure(planned, terminal)?;
-    let mut findings = Vec::new();
-    if let ScenarioResult::Measured { summary } = &result {
-        let fingerprint = session.fingerprint(planned.scenario.provider);
-        session.results.save(&SavedResult::new(summary, fingerprint, &session.machine))?;
-        findings = verdict::inspect(summary, &Policy::default());
-    }
-    Ok(ScenarioReport {
+    let findings = match &result {
+        ScenarioResult::Measured { summary } => verdict::inspect(summary, &Policy::default()),
+        ScenarioResult::Failed { .. } => Vec::new(),
+    };
+    let report = ScenarioReport {
         id: planned.id.clone(),
         scenario: planned.scenario.clone(),
         result,
         comparison: None,
         verdicts: Vec::new(),
         findings,
-    })
+    };
+    let fingerprint = session.fingerprint(planned.scenario.provider);
+    session.results.save(&SavedResult::new("run", &report, fingerprint, &session.machine, None))?;
+    Ok(report)
 }

@@ -90,7 +90,7 @@ impl Session {
         };
         Ok(Session {
             machine: machine_facts(&library),
-            results: Results::beside(&config),
+            results: Results::beside(&config, arguments.pending),
             scratch: tempfile::Builder::new()
                 .prefix("nongemm-")
                 .tempdir()

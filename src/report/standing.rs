@@ -28,8 +28,12 @@ pub enum Standing {
 }
 
 /// Findings after which a scenario's times say nothing, whatever else is well with it.
-const UNJUDGED: [FindingCode; 3] =
-    [FindingCode::FingerprintDiffers, FindingCode::Unstable, FindingCode::TimesNotJudged];
+const UNJUDGED: [FindingCode; 4] = [
+    FindingCode::FingerprintDiffers,
+    FindingCode::OutdatedBaseline,
+    FindingCode::Unstable,
+    FindingCode::TimesNotJudged,
+];
 
 impl Standing {
     /// Of one scenario.
@@ -62,9 +66,11 @@ impl Standing {
     pub fn word(self) -> &'static str {
         match self {
             Standing::NotMeasured => "not measured",
-            Standing::Failed(FindingCode::OperatorRegressed) => "regressed",
+            Standing::Failed(FindingCode::OperatorRegressed | FindingCode::LatencyRegressed) => "regressed",
             Standing::Failed(FindingCode::StructureChanged) => "structure changed",
             Standing::Failed(FindingCode::BudgetExceeded) => "over budget",
+            Standing::Failed(FindingCode::OutdatedBaseline) => "outdated baseline",
+            Standing::Failed(FindingCode::Drift) => "drifted",
             Standing::Failed(_) => "failed",
             Standing::NoBaseline => "no baseline",
             Standing::NotJudged(_) => "not judged",

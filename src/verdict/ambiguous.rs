@@ -19,14 +19,16 @@ const FEWEST: usize = 2;
 /// none.
 const VOID: f64 = 0.5;
 
-/// Another factor that explains the times as well as the machine factor does.
+/// Two factors, each of which explains the times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ambiguity {
-    /// Head/base of the machine, if it is not the machine factor.
-    pub other_factor: f64,
-    /// Part of the operators that agree with it, 0 to 1.
+    /// Head/base of the machine, if it is the one that more operators have.
+    pub factor: f64,
+    /// The other.
+    pub other: f64,
+    /// Part of the operators that have the other, 0 to 1.
     pub operators: f64,
-    /// Part of the base time that they take, 0 to 1.
+    /// Part of the base time that those take, 0 to 1.
     pub time: f64,
 }
 
@@ -36,7 +38,7 @@ struct Telling {
     base_us: f64,
 }
 
-/// Looks for another factor, further from the machine factor than the smallest effect and than noise.
+/// Looks for two factors, further from each other than the smallest effect and than noise.
 pub(super) fn ambiguity(comparison: &Comparison, policy: &Policy) -> Option<Ambiguity> {
     let factor = comparison.machine_factor?;
     let mut telling: Vec<Telling> = comparison.operators.iter().filter_map(|c| tells(c, factor, policy)).collect();
@@ -44,13 +46,15 @@ pub(super) fn ambiguity(comparison: &Comparison, policy: &Policy) -> Option<Ambi
     let errors: Vec<f64> = comparison.operators.iter().map(|change| change.standard_error).collect();
     let noise = policy.spread_factor * median(&errors).unwrap_or(0.0);
     let least = policy.min_effect.ln_1p().max(noise);
-    let other = two_groups(&telling, factor.ln(), least).or_else(|| time_elsewhere(&telling, factor.ln(), least))?;
-    let nearer = |telling: &&Telling| (telling.log - other).abs() < (telling.log - factor.ln()).abs();
-    let sum = |of: &mut dyn Iterator<Item = &Telling>| of.map(|telling| telling.base_us).sum::<f64>();
+    let (one, other) = two_groups(&telling, least).or_else(|| time_elsewhere(&telling, factor.ln(), least))?;
+    let have_other: Vec<&Telling> =
+        telling.iter().filter(|telling| (telling.log - other).abs() < (telling.log - one).abs()).collect();
+    let time: f64 = have_other.iter().map(|telling| telling.base_us).sum();
     Some(Ambiguity {
-        other_factor: other.exp(),
-        operators: part(telling.iter().filter(nearer).count(), telling.len()),
-        time: sum(&mut telling.iter().filter(nearer)) / sum(&mut telling.iter()),
+        factor: one.exp(),
+        other: other.exp(),
+        operators: part(have_other.len(), telling.len()),
+        time: time / telling.iter().map(|telling| telling.base_us).sum::<f64>(),
     })
 }
 
@@ -62,8 +66,8 @@ fn tells(change: &OperatorChange, factor: f64, policy: &Policy) -> Option<Tellin
     Some(Telling { log: ratio.ln() + factor.ln(), base_us: change.base_us })
 }
 
-/// The middle of the other group, where the operators fall into two with a void between them.
-fn two_groups(telling: &[Telling], factor: f64, least: f64) -> Option<f64> {
+/// The middles of two groups with a void between them, the larger group's first.
+fn two_groups(telling: &[Telling], least: f64) -> Option<(f64, f64)> {
     let middle = |group: &[Telling]| median(&group.iter().map(|telling| telling.log).collect::<Vec<_>>());
     let large = |group: &[Telling]| group.len() >= FEWEST && part(group.len(), telling.len()) >= LARGE_GROUP;
     let widest = (1..telling.len())
@@ -74,17 +78,16 @@ fn two_groups(telling: &[Telling], factor: f64, least: f64) -> Option<f64> {
     if apart < least || void(telling, widest) < VOID * apart {
         return None;
     }
-    // The median is in the larger group, or in the void where they are equal.
-    Some(if (factor - low).abs() > (factor - high).abs() { low } else { high })
+    Some(if widest > telling.len() - widest { (low, high) } else { (high, low) })
 }
 
 fn void(telling: &[Telling], at: usize) -> f64 {
     telling[at].log - telling[at - 1].log
 }
 
-/// The ratio that the larger part of the time has, where the median operator has another that is further from none: most
-/// operators became slower (or faster), but not those that take most of the time.
-fn time_elsewhere(telling: &[Telling], factor: f64, least: f64) -> Option<f64> {
+/// The machine factor and the ratio that the larger part of the time has, where that one is nearer to none: most operators
+/// became slower (or faster), but not those that take most of the time.
+fn time_elsewhere(telling: &[Telling], factor: f64, least: f64) -> Option<(f64, f64)> {
     let total: f64 = telling.iter().map(|telling| telling.base_us).sum();
     let mut below = 0.0;
     let middle = telling.iter().find(|telling| {
@@ -92,7 +95,7 @@ fn time_elsewhere(telling: &[Telling], factor: f64, least: f64) -> Option<f64> {
         below >= total / 2.0
     })?;
     let elsewhere = (middle.log - factor).abs() >= least && middle.log.abs() < factor.abs();
-    elsewhere.then_some(middle.log)
+    elsewhere.then_some((factor, middle.log))
 }
 
 fn part(of: usize, all: usize) -> f64 {

@@ -45,15 +45,15 @@ impl<'a> Stored<'a> {
     /// What became of an operator. Where two machine factors explain the times, what both say, and otherwise nothing.
     fn verdict(&self, change: &OperatorChange) -> Verdict {
         let factor = self.comparison.machine_factor;
-        let verdict = verdict_of(change, factor, self.policy);
-        let (Some(factor), Some(ambiguity)) = (factor, self.ambiguity) else { return verdict };
-        let normalized_ratio = change.normalized_ratio.map(|ratio| ratio * factor / ambiguity.other_factor);
-        let other = OperatorChange { normalized_ratio, ..change.clone() };
-        if verdict_of(&other, Some(ambiguity.other_factor), self.policy) == verdict {
-            verdict
-        } else {
-            Verdict::Inconclusive
-        }
+        let (Some(factor), Some(ambiguity)) = (factor, self.ambiguity) else {
+            return verdict_of(change, factor, self.policy);
+        };
+        let under = |other: f64| {
+            let normalized_ratio = change.normalized_ratio.map(|ratio| ratio * factor / other);
+            verdict_of(&OperatorChange { normalized_ratio, ..change.clone() }, Some(other), self.policy)
+        };
+        let verdict = under(ambiguity.factor);
+        if under(ambiguity.other) == verdict { verdict } else { Verdict::Inconclusive }
     }
 
     fn with(&self, verdict: Verdict) -> Vec<&'a OperatorChange> {
@@ -129,14 +129,15 @@ impl Judge<'_> {
     }
 
     fn ambiguous(&mut self, stored: &Stored<'_>) {
-        let (Some(ambiguity), Some(factor)) = (stored.ambiguity, stored.comparison.machine_factor) else { return };
+        let Some(ambiguity) = stored.ambiguity else { return };
         let message = format!(
-            "the median operator takes {factor:.2} times as long as in the baseline, but {} of the operators, with {} of \
-             the time, take {:.2} times as long; which of the two is the machine cannot be told, and only what changed \
-             under both was judged",
+            "{} of the operators take about {:.2} times as long as in the baseline, and {}, with {} of the time, about \
+             {:.2} times; which of the two is the machine cannot be told, and only what changed under both was judged",
+            words::percent(1.0 - ambiguity.operators),
+            ambiguity.factor,
             words::percent(ambiguity.operators),
             words::percent(ambiguity.time),
-            ambiguity.other_factor,
+            ambiguity.other,
         );
         let remedy = format!(
             "Measure both states in turns: `cargo nongemm compare --base REVISION`.{}",
@@ -219,3 +220,6 @@ impl Judge<'_> {
         self.add(Draft::new(FindingCode::BlindSpot, message, remedy));
     }
 }
+
+#[cfg(test)]
+mod tests;

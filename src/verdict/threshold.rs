@@ -1,10 +1,10 @@
 //! The rule for one quantity against a stored baseline: an operator's time, or the latency.
 //!
 //! How wide must a threshold be? The ratio of two medians has a standard error, from how much launches vary on both sides;
-//! more launches narrow it. A multiple of it keeps all operators of a scenario together green: with `spread_factor` 5,
-//! twenty operators that did not change and that all vary alike turn red in 1 of 100 scenarios at three launches a side,
-//! in 2 of 1000 at five (simulated, `noise_alone_stays_green`), and a red one must be found again in fresh launches. What
-//! the error cannot hold is what changes between days and not between launches of one day: `min_effect` allows for that.
+//! more launches narrow it. A multiple of it must keep all operators of a scenario green together. With `spread_factor` 5
+//! ten operators that did not change turn three scenarios in a hundred red at three launches a side and fewer than one at
+//! five, and a red one must be found again in fresh launches (a test draws both). What the error cannot hold is what
+//! changes between days and not between launches of one day: `min_effect` allows for that.
 
 use crate::compare::{LatencyChange, OperatorChange};
 

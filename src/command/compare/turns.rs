@@ -310,9 +310,9 @@ impl<'a> Turns<'a> {
             }
             *shown = true;
             let report = unit.report();
-            if let (ScenarioResult::Measured { summary }, true) = (&report.result, self.keeps_results) {
+            if let (ScenarioResult::Measured { .. }, true) = (&report.result, self.keeps_results) {
                 let class = self.session.fingerprint(unit.planned.scenario.provider);
-                self.session.results.save(&SavedResult::new(summary, class, &self.session.machine))?;
+                self.session.results.save(&SavedResult::new("compare", &report, class, &self.session.machine, None))?;
             }
             outputs::scenario(terminal, &report)?;
         }
