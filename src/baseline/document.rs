@@ -155,13 +155,13 @@ impl Document {
         }
     }
 
-    /// How the operators moved that did.
+    /// How the operators moved that did so at some accept.
     fn past(&self) -> Option<Past> {
         let (first, last) = (self.history.first()?, self.history.last()?);
         let past = |operator: &OperatorBaseline| {
             let identity = operator.identity();
             let ratios: Vec<f64> = self.history.iter().map(|accepted| accepted.ratio(&identity)).collect();
-            let moved = operator.held != 1.0 || ratios.iter().any(|ratio| *ratio != 1.0);
+            let moved = ratios.iter().any(|ratio| *ratio != 1.0);
             let (key, provider) = identity;
             moved.then_some(OperatorPast { key, provider, ratios, held: operator.held })
         };

@@ -285,6 +285,36 @@ fn nearest_prefers_the_class_with_the_same_structure() {
     assert_eq!(seen, [(vec!["os", "gpu"], true), (vec!["instruction-set"], false)]);
 }
 
+/// What this repository's own gate compares with.
+#[test]
+fn the_committed_baselines_are_as_they_would_be_written() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("baselines");
+    let mut files = 0;
+    for class in fs::read_dir(root).unwrap() {
+        for file in fs::read_dir(class.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let document = parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(document.to_toml(), text, "{}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files >= 6, "{files}");
+}
+
+#[test]
+fn a_foreign_baseline_of_an_older_layout_is_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::new(root.path());
+    let other = Fingerprint { instruction_set: "avx2".into(), ..here() };
+    let saved = store.save(&Document { fingerprint: other, ..document() }).unwrap();
+    let text = fs::read_to_string(&saved).unwrap();
+    fs::write(&saved, text.replace("schema = 2", "schema = 1")).unwrap();
+    assert!(store.nearest(&here(), &id()).unwrap().is_empty());
+    fs::write(&saved, text.replace("schema = 2", "schema = 3")).unwrap();
+    assert!(store.nearest(&here(), &id()).unwrap_err().to_string().contains("update cargo-nongemm"));
+}
+
 #[test]
 fn stale_files_are_those_of_unknown_scenarios() {
     let root = tempfile::tempdir().unwrap();
