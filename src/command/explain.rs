@@ -159,13 +159,16 @@ impl Explanation {
             }
             Explanation::Finding { code, severity, summary, description, policy, example } => {
                 writeln!(out, "{code}: {summary} ({} by default)", wording::severity(*severity))?;
-                for text in [description, policy] {
-                    wrap(text, TEXT_WIDTH).iter().try_for_each(|line| writeln!(out, "    {line}"))?;
+                let paragraph = |out: &mut dyn Write, text: &str| {
+                    wrap(text, TEXT_WIDTH).iter().try_for_each(|line| writeln!(out, "    {line}"))
+                };
+                paragraph(out, description)?;
+                writeln!(out)?;
+                paragraph(out, policy)?;
+                if !example.is_empty() {
                     writeln!(out)?;
                 }
-                example.iter().try_for_each(|line| {
-                    writeln!(out, "{:indent$}{line}", "", indent = if line.is_empty() { 0 } else { 8 })
-                })
+                example.iter().try_for_each(|line| writeln!(out, "{}", format!("        {line}").trim_end()))
             }
             Explanation::Pattern { id, name, reason } => {
                 writeln!(out, "{id}: {name}")?;

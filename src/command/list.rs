@@ -107,7 +107,7 @@ pub struct PatternRow {
     /// `fusion` or `work`.
     pub kind: &'static str,
     /// What it is about.
-    pub name: &'static str,
+    pub name: String,
     /// What makes it, in a line.
     pub reason: &'static str,
 }
@@ -153,11 +153,15 @@ impl Listing {
 
     /// Every pattern, in the order in which they are tried.
     pub fn patterns() -> Listing {
-        let fusions = patterns().fusions.iter();
-        let fusions =
-            fusions.map(|one| PatternRow { id: &one.id, kind: "fusion", name: &one.name, reason: &one.reason });
+        let fusions = patterns().fusions.iter().map(|one| PatternRow {
+            id: &one.id,
+            kind: "fusion",
+            name: format!("{} {}", one.name, one.state),
+            reason: &one.reason,
+        });
         let works = patterns().works.iter();
-        let works = works.map(|one| PatternRow { id: &one.id, kind: "work", name: &one.name, reason: &one.reason });
+        let works =
+            works.map(|one| PatternRow { id: &one.id, kind: "work", name: one.name.clone(), reason: &one.reason });
         Listing::Patterns(fusions.chain(works).collect())
     }
 
@@ -200,7 +204,7 @@ impl Listing {
                 write_table(out, ["FINDING", "DEFAULT", "WHAT IT IS"], rows.collect())
             }
             Listing::Patterns(patterns) => {
-                let rows = patterns.iter().map(|row| [row.id, row.kind, row.name, row.reason].map(str::to_owned));
+                let rows = patterns.iter().map(|row| [row.id, row.kind, &row.name, row.reason].map(str::to_owned));
                 write_table(out, ["PATTERN", "KIND", "WHAT", "WHY"], rows.collect())
             }
             Listing::Models(models) => {

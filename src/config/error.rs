@@ -141,6 +141,7 @@ fn plain_words(message: &str) -> String {
         ("expected i64", "expected a whole number"),
         ("expected f64", "expected a number"),
         ("expected a sequence", "expected a list"),
+        ("expected a map", "expected a table"),
         ("expected struct RawModel", "expected a table"),
         ("expected struct RawBudget", "expected a table"),
         ("expected struct RawIterations", "expected a table such as { min = 10, max = 200 }"),

@@ -115,7 +115,15 @@ pub(super) struct RawRule {
     pub operator: Option<String>,
     pub finding: Option<Many<String>>,
     pub reason: Option<String>,
-    pub expires: Option<String>,
+    pub expires: Option<RawDay>,
+}
+
+/// A day as typed, with or without quotes.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(untagged, expecting = "expected a day: YYYY-MM-DD")]
+pub(super) enum RawDay {
+    Text(String),
+    Date(toml::value::Datetime),
 }
 
 /// `[compare]`.

@@ -6,7 +6,7 @@ use crate::taxonomy::Group;
 use crate::verdict::{FindingCode, NameGlob, Ruled};
 
 use super::error::ConfigError;
-use super::raw::{RawBudget, RawGroupGate, RawRule};
+use super::raw::{RawBudget, RawDay, RawGroupGate, RawRule};
 use super::resolve::{number, pick};
 use super::resolved::{GroupGate, Level, Rule};
 use super::source::{Layer, Step};
@@ -39,18 +39,15 @@ fn rule(layer: &Layer, index: usize, raw: &RawRule) -> Result<Rule, ConfigError>
     for (place, name) in raw.finding.iter().flat_map(|list| &list.0).enumerate() {
         finding.push(code(layer, &[&at("finding")[..], &[Step::At(place)]].concat(), name)?);
     }
-    if let Some(expires) = raw.expires.as_deref().filter(|day| !is_day(day)) {
+    let expires = raw.expires.as_ref().map(|day| match day {
+        RawDay::Text(text) => text.clone(),
+        RawDay::Date(date) => date.to_string(),
+    });
+    if let Some(expires) = expires.as_deref().filter(|day| !is_day(day)) {
         let title = format!("`{expires}` is no day");
         return Err(layer.error(&at("expires"), title, "write YYYY-MM-DD", None));
     }
-    Ok(Rule {
-        level,
-        scenario,
-        operator: raw.operator.clone(),
-        finding,
-        reason: reason.map(str::to_owned),
-        expires: raw.expires.clone(),
-    })
+    Ok(Rule { level, scenario, operator: raw.operator.clone(), finding, reason: reason.map(str::to_owned), expires })
 }
 
 fn code(layer: &Layer, path: &[Step<'_>], name: &str) -> Result<FindingCode, ConfigError> {

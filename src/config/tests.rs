@@ -77,7 +77,7 @@ fn the_examples_in_the_default_text_are_accepted() {
         // What stands in place of it is uncommented.
         .filter(|line| !line.starts_with("tier = "))
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest,
+            Some(rest) if rest.starts_with("[[") || rest.starts_with("[gate.") || rest.contains(" = ") => rest,
             _ => line,
         })
         .collect();
@@ -164,6 +164,13 @@ max-latency-ms = 120
     ]);
     let config = load_in(dir.path()).unwrap();
     insta::assert_snapshot!(toml::to_string(&config).unwrap());
+}
+
+#[test]
+fn a_day_may_stand_with_and_without_quotes() {
+    let rule = |day: &str| load_text(&format!("[[rule]]\nlevel = \"deny\"\nexpires = {day}")).unwrap().rules;
+    assert_eq!(rule("2030-06-30"), rule("\"2030-06-30\""));
+    assert_eq!(rule("2030-06-30")[0].expires.as_deref(), Some("2030-06-30"));
 }
 
 #[test]
@@ -392,7 +399,8 @@ fn mistakes_point_at_their_place() {
         "[[rule]]\nlevel = \"deny\"\nfinding = [\"unstable\", \"operator-regresed\"]",
         "[[rule]]\nlevel = \"deny\"\nfinding = \"not-measured\"",
         "[[rule]]\nlevel = \"deny\"\nexpires = \"2026-02-30\"",
-        "[[rule]]\nlevel = \"deny\"\nexpires = 2026-02-28",
+        "[[rule]]\nlevel = \"deny\"\nexpires = 2026-02-28T10:00:00Z",
+        "[[rule]]\nlevel = \"deny\"\nexpires = 20260228",
         "[[rule]]\nlevel = \"deny\"\noperators = \"*\"",
         "[suite\nbatch = 1",
     ];

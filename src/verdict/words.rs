@@ -8,6 +8,9 @@ use crate::summary::OperatorKey;
 /// Operators and groups named in one sentence.
 const SHOWN: usize = 4;
 
+/// Behind what the graph may have nothing to do with.
+const UNSURE: &str = "; it may come from the data";
+
 /// Microseconds, as milliseconds from 1 ms on.
 pub(super) fn time(us: f64) -> String {
     if us >= 1000.0 { format!("{:.2} ms", us / 1000.0) } else { format!("{us:.0} us") }
@@ -78,8 +81,8 @@ pub(super) fn change(change: &StructuralChange, comparison: &Comparison, timed: 
             };
             format!("{more} {name}{time}: {operators}{inserted}")
         }
-        ChangeKind::Moved { from, to } if change.is_fallback() => {
-            format!("{several} fell back from {from} to the CPU, {times} per run on {to}{time}: {operators}")
+        ChangeKind::Moved { from, .. } if change.is_fallback() => {
+            format!("{several} fell back from {from} to the CPU, {times} per run{time}: {operators}")
         }
         ChangeKind::Moved { from, to } => {
             format!("{several} moved from {from} to {to}, {times} per run{time}: {operators}")
@@ -96,7 +99,7 @@ pub(super) fn change(change: &StructuralChange, comparison: &Comparison, timed: 
         ChangeKind::Operator { base: before, head } => return single(change, comparison, (*before, *head), &time),
     };
     let groups = if timed { groups(change, comparison) } else { String::new() };
-    let unsure = if change.data_dependent { "; it may come from the data" } else { "" };
+    let unsure = if change.data_dependent { UNSURE } else { "" };
     format!("{what}{groups}{unsure}")
 }
 
@@ -114,7 +117,8 @@ fn single(change: &StructuralChange, comparison: &Comparison, (before, now): (u3
     }
     let of_it = comparison.structure.iter().filter(|difference| difference.key() == &part.key);
     let said: Vec<String> = of_it.filter_map(|difference| counted(difference, base)).collect();
-    format!("{}{time}", said.join("; "))
+    let unsure = if change.data_dependent { UNSURE } else { "" };
+    format!("{}{time}{unsure}", said.join("; "))
 }
 
 /// A difference in how often one operator runs on one provider.
