@@ -211,7 +211,8 @@ fn alone(comparison: &Comparison) -> Vec<&str> {
 fn an_encoder_written_in_parts_is_fused_and_undone() {
     let levels = by_level("encoder", &encoder());
     let basic = compared(&levels, "disable", "basic");
-    let expected = [format!("product-bias-fusion+{}", 6 * LAYERS + 1)];
+    let expected =
+        [format!("layer-normalization-fusion+{}", 2 * LAYERS), format!("product-bias-fusion+{}", 6 * LAYERS + 1)];
     assert_eq!(fusions(&basic), expected, "{:#?}", basic.changes);
     let won = [
         "skip-layer-normalization-fusion+4",
@@ -221,6 +222,7 @@ fn an_encoder_written_in_parts_is_fused_and_undone() {
         "product-scale-fusion+2",
     ];
     let extended = compared(&levels, "basic", "all");
+    assert_eq!(alone(&basic), Vec::<&str>::new());
     assert_eq!(fusions(&extended), won, "{:#?}", extended.changes);
     assert_eq!(alone(&extended), Vec::<&str>::new());
     let undone = compared(&levels, "all", "basic");
@@ -240,6 +242,7 @@ fn convolutions_are_folded_fused_and_laid_out_in_blocks() {
     }
     let undone = fusions(&compared(&levels, "all", "disable"));
     assert!(undone.contains(&"batch-normalization-folding-3".to_owned()), "{undone:?}");
+    assert_eq!(alone(&compared(&levels, "all", "disable")), Vec::<&str>::new());
 }
 
 #[test]

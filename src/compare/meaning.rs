@@ -342,8 +342,12 @@ impl Found<'_> {
         let for_parts =
             parts.iter().map(|part| available(balance, &part.any, -self.sign) / i64::from(part.count)).min();
         let for_nodes = if self.fusion.into.is_empty() {
-            let stays = |key: &OperatorKey| ledger.operators.get(key).is_some_and(|e| e.base > 0 && e.head > 0);
-            if self.fusion.beside.iter().any(stays) { i64::MAX } else { 0 }
+            // Under one name or another: the node that stays may itself be fused on one side.
+            let runs = |executions: fn(&Entry) -> u32| {
+                let ran = |key: &OperatorKey| ledger.operators.get(key).is_some_and(|entry| executions(entry) > 0);
+                self.fusion.beside.iter().any(ran)
+            };
+            if runs(|entry| entry.base) && runs(|entry| entry.head) { i64::MAX } else { 0 }
         } else {
             available(balance, &self.fusion.into, self.sign)
         };

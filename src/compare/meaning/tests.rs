@@ -115,6 +115,10 @@ fn what_a_fusion_does_not_explain_stands_alone() {
 fn a_batch_normalization_is_folded_only_where_there_is_a_convolution() {
     assert_eq!(between(&[("Conv", 5)], &[("Conv", 5), ("BatchNormalization", 5)]), ["batch-normalization-folding-5"]);
     assert_eq!(between(&[], &[("BatchNormalization", 5)]), ["ai.onnx:BatchNormalization +5"]);
+    assert_eq!(
+        between(&[("com.microsoft.nchwc:Conv", 5)], &[("Conv", 5), ("BatchNormalization", 5), ("Relu", 5)]),
+        ["blocked-convolution-5", "batch-normalization-folding-5"]
+    );
 }
 
 #[test]
