@@ -1,6 +1,6 @@
 //! Figures that a reader wants and the summary holds only in parts. Renderers show these; they compute nothing.
 
-use super::{Comparison, Group, OperatorChange, OperatorSummary, Summary};
+use super::{Comparison, Design, Group, Judged, OperatorChange, OperatorSummary, ScenarioReport, Summary};
 
 /// What part of all self time is matrix products, 0 to 1 each; medians over launches.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +36,28 @@ pub fn top_non_gemm(summary: &Summary) -> Option<&OperatorSummary> {
 /// What became of an operator since the base; `None` for one that the base does not run.
 pub fn change<'a>(comparison: &'a Comparison, operator: &OperatorSummary) -> Option<&'a OperatorChange> {
     comparison.operators.iter().find(|change| change.key == operator.key && change.provider == operator.provider)
+}
+
+/// How many pairs of launches a comparison rests on; `None` where the sides were not measured in turns.
+pub fn pairs(comparison: &Comparison) -> Option<u32> {
+    match comparison.design {
+        Design::Paired { pairs } => Some(pairs),
+        Design::Stored => None,
+    }
+}
+
+/// Head/base of the latency: what pairs say of it, else that of the medians.
+pub fn latency_ratio(comparison: &Comparison) -> f64 {
+    let latency = &comparison.latency;
+    latency.estimate.map_or(latency.head_us / latency.base_us, |estimate| estimate.ratio)
+}
+
+/// The verdict on an operator, or with `None` on the latency.
+pub fn verdict<'a>(report: &'a ScenarioReport, operator: Option<&OperatorSummary>) -> Option<&'a Judged> {
+    report.verdicts.iter().find(|judged| {
+        judged.operator.as_ref() == operator.map(|operator| &operator.key)
+            && judged.provider.as_ref() == operator.map(|operator| &operator.provider)
+    })
 }
 
 #[cfg(test)]

@@ -439,6 +439,108 @@ pub fn check() -> Report {
     over(vec![regressed(), improved(), without_baseline(), other_machine(), failed(), hostile()], report)
 }
 
+/// What pairs say of a quantity that takes `ratio` times as long, give or take `noise` a pair.
+fn estimate(ratio: f64, noise: f64) -> Estimate {
+    let half = noise * 0.67;
+    let (p_slower, p_faster) = if ratio > 1.0 + half { (0.0039, 1.0) } else { (0.61, 0.72) };
+    Estimate {
+        ratio,
+        low: ratio * (1.0 - half),
+        high: ratio * (1.0 + half),
+        noise,
+        p_slower,
+        p_faster,
+        detectable: noise,
+    }
+}
+
+fn judged(operator: Option<&OperatorSummary>, verdict: Verdict, detectable: f64) -> Judged {
+    Judged {
+        operator: operator.map(|operator| operator.key.clone()),
+        provider: operator.map(|operator| operator.provider.clone()),
+        verdict,
+        detectable: Some(detectable),
+    }
+}
+
+/// `compare` with a revision: one operator regressed, one is not told, a scenario is new, one failed, one is gone.
+pub fn compared() -> Report {
+    let summary = bert();
+    let id = summary.id.0.clone();
+    let mut comparison = comparison(&summary, 1.012, &[("ai.onnx:Softmax", 1.42)]);
+    comparison.design = Design::Paired { pairs: 12 };
+    comparison.operators.retain(|change| change.key.0 != "ai.onnx:Tanh");
+    let mut verdicts = Vec::new();
+    for change in &mut comparison.operators {
+        let noise = if change.key.0 == "ai.onnx:Gather" { 0.31 } else { 0.012 };
+        change.estimate = change.normalized_ratio.map(|ratio| estimate(ratio, noise));
+        let verdict = match change.key.0.as_str() {
+            "ai.onnx:Softmax" => Verdict::Regressed,
+            "ai.onnx:Gather" => Verdict::Inconclusive,
+            _ => Verdict::Unchanged,
+        };
+        let operator = summary.operators.iter().find(|operator| operator.key == change.key);
+        verdicts.push(judged(operator, verdict, noise * 2.5));
+    }
+    comparison.latency.estimate = Some(estimate(1.024, 0.018));
+    verdicts.push(judged(None, Verdict::Unchanged, 0.05));
+    comparison.structure =
+        vec![StructuralDifference::Appeared { key: key("ai.onnx:Tanh"), provider: CPU.into(), executions: 1 }];
+    comparison.causes = vec![Cause { what: "model".into(), base: "3b1c5f0a9e77".into(), head: "9f86d081884c".into() }];
+    let findings = vec![
+        finding(
+            FindingCode::OperatorRegressed,
+            Severity::Error,
+            &id,
+            "ai.onnx:Softmax",
+            "ai.onnx:Softmax on CPUExecutionProvider takes 9.33 ms, 6.49 ms in the base: with the machine factor of 1.01 \
+             divided out, 1.42 times as long (1.41 to 1.43), p = 0.004 over 12 pairs",
+            "Look at structural changes first, they are usually the cause.",
+        ),
+        structure(&id, "ai.onnx:Tanh", "ai.onnx:Tanh appeared: 1 executions per run on CPUExecutionProvider"),
+    ];
+    let red = ScenarioReport { verdicts, ..measured(summary, Some(comparison), findings) };
+    let mut new = improved();
+    let new_id = new.id.0.clone();
+    (new.comparison, new.findings) = (
+        None,
+        vec![finding(
+            FindingCode::NewScenario,
+            Severity::Note,
+            &new_id,
+            "",
+            "the base has no such scenario, so that there was nothing to compare it with",
+            "Nothing to do where the model or the dimension is new.",
+        )],
+    );
+    let side = |label: &str, revision: Option<&str>| SideFacts {
+        label: label.into(),
+        revision: revision.map(Into::into),
+        onnxruntime: "1.31.1".into(),
+        configuration: Some("nongemm.toml".into()),
+    };
+    let sides = Sides {
+        arguments: ["--base", "main", "bert*"].map(str::to_owned).to_vec(),
+        base: side("main (3f2a91c0d2e1)", Some("3f2a91c0d2e14b5a8c7d6e5f4a3b2c1d0e9f8a7b")),
+        head: side("the working tree", None),
+        new: vec![new.id.clone()],
+        gone: vec![ScenarioId("gpt2@cpu-fp32-all-b1-s128-t1".into())],
+    };
+    let gate = Gate {
+        looks: vec![8, 12, 20],
+        looks_done: 2,
+        alpha: 0.01,
+        quantities: 10,
+        confirming_pairs: 8,
+        confirmed: vec![red.id.clone()],
+        order_seed: 17,
+        expected_s: Some(Expected { least: 64.0, most: 160.0 }),
+        wall_s: 141.0,
+    };
+    let report = Report { command: "compare".into(), sides: Some(sides), gate: Some(gate), ..check() };
+    over(vec![red, new, failed()], report)
+}
+
 /// `check` that could not measure one of two scenarios.
 pub fn incomplete() -> Report {
     over(vec![improved(), failed()], Report { outcome: Outcome::Incomplete, ..check() })

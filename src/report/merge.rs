@@ -333,6 +333,14 @@ mod tests {
     }
 
     #[test]
+    fn verdicts_of_compare_are_not_those_of_a_larger_whole() {
+        let pieces = vec![("a.json".into(), fixtures::compared()), ("b.json".into(), fixtures::compared())];
+        assert!(
+            error(pieces).starts_with("a.json is of `compare`, whose verdicts hold for what was measured together")
+        );
+    }
+
+    #[test]
     fn nothing_comes_twice() {
         let pieces = cut(&fixtures::check(), 2);
         let twice = vec![pieces[0].clone(), (PathBuf::from("again.json"), pieces[0].1.clone())];

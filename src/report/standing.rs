@@ -2,6 +2,7 @@
 //!
 //! The verdict itself is made elsewhere (findings and [`Outcome`]); this only says it.
 
+use super::render::number::{duration, percent};
 use super::{FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, Severity};
 
 /// Where one scenario stands, the worst thing first.
@@ -13,6 +14,8 @@ pub enum Standing {
     Failed(FindingCode),
     /// There is no baseline to hold it to.
     NoBaseline,
+    /// Only the head has it, so it was compared with nothing.
+    New,
     /// Times were not judged, for the reason that a finding of this code gives.
     NotJudged(FindingCode),
     /// A finding of this code warns.
@@ -45,6 +48,8 @@ impl Standing {
         let said = |code| scenario.findings.iter().any(|finding| finding.code == code);
         if let Some(finding) = of_severity(Severity::Error) {
             Standing::Failed(finding.code)
+        } else if said(FindingCode::NewScenario) {
+            Standing::New
         } else if said(FindingCode::NoBaseline) {
             Standing::NoBaseline
         } else if let Some(code) = UNJUDGED.into_iter().find(|&code| said(code)) {
@@ -53,7 +58,7 @@ impl Standing {
             Standing::Warned(finding.code)
         } else if scenario.findings.iter().any(|finding| finding.ruling.is_some()) {
             Standing::Allowed
-        } else if said(FindingCode::OperatorImproved) {
+        } else if said(FindingCode::OperatorImproved) || said(FindingCode::LatencyImproved) {
             Standing::Improved
         } else if scenario.comparison.is_some() {
             Standing::Pass
@@ -73,8 +78,10 @@ impl Standing {
             Standing::Failed(FindingCode::Drift) => "drifted",
             Standing::Failed(_) => "failed",
             Standing::NoBaseline => "no baseline",
+            Standing::New => "new",
             Standing::NotJudged(_) => "not judged",
             Standing::Warned(FindingCode::StructureChanged) => "structure changed",
+            Standing::Warned(FindingCode::Inconclusive) => "inconclusive",
             Standing::Warned(_) => "pass, warned",
             Standing::Allowed => "pass, allowed",
             Standing::Improved => "improved",
@@ -117,6 +124,13 @@ pub fn verdict(report: &Report) -> String {
             let hold = if held == 1 { "holds to its baseline" } else { "hold to their baselines" };
             format!("Pass: {held} of {} {hold}", scenarios(all))
         }
+        Outcome::Pass if report.sides.is_some() => {
+            let held = count(report, |s| matches!(s, Standing::Pass | Standing::Improved | Standing::Warned(_)));
+            if held == 0 {
+                return format!("Nothing failed, but none of {} could be judged.", scenarios(all));
+            }
+            format!("Pass: {held} of {} {} to the base", scenarios(all), if held == 1 { "holds" } else { "hold" })
+        }
         Outcome::Pass => format!("Measured {}", scenarios(all)),
         Outcome::GateFailed => {
             if missing > 0 {
@@ -132,6 +146,9 @@ pub fn verdict(report: &Report) -> String {
         (count(report, |standing| standing == Standing::NoBaseline), "without a baseline"),
         (count(report, |standing| matches!(standing, Standing::NotJudged(_))), "not judged for time"),
         (count(report, |standing| standing == Standing::Improved), "improved"),
+        (count(report, |standing| standing == Standing::Warned(FindingCode::Inconclusive)), "inconclusive"),
+        (count(report, |standing| standing == Standing::New), "new"),
+        (report.sides.as_ref().map_or(0, |sides| sides.gone.len()), "gone"),
     ] {
         if n > 0 {
             also.push(format!("{n} {words}"));
@@ -152,6 +169,36 @@ fn reasons(report: &Report) -> String {
     reasons.into_iter().map(|(word, n)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
 }
 
+/// How a `compare` came to its verdicts, in a few facts; none for other commands.
+pub fn course(report: &Report) -> Vec<String> {
+    let Some(gate) = report.gate.as_ref() else {
+        let stored = "two saved reports, not measured in turns: medians are compared, and only large changes show";
+        return report.sides.iter().map(|_| stored.to_owned()).collect();
+    };
+    let done = usize::try_from(gate.looks_done).unwrap_or(usize::MAX).min(gate.looks.len());
+    let made: Vec<String> = gate.looks[..done].iter().map(u32::to_string).collect();
+    let most = gate.looks.last().copied().unwrap_or(0);
+    let looks = match made.as_slice() {
+        [] => format!("no look was reached of up to {most} pairs of launches"),
+        made if done < gate.looks.len() => {
+            format!("looked at after {} of up to {most} pairs of launches", made.join(", "))
+        }
+        made => format!("looked at after {} pairs of launches", made.join(", ")),
+    };
+    let tested = format!("{} quantities tested at {}", gate.quantities, percent(gate.alpha));
+    let expected = gate.expected_s.map_or_else(String::new, |expected| {
+        let (least, most) = (duration(expected.least), duration(expected.most));
+        if least == most { format!(" ({least} expected)") } else { format!(" ({least} to {most} expected)") }
+    });
+    let mut facts = vec![looks, tested];
+    if !gate.confirmed.is_empty() {
+        let again = scenarios(gate.confirmed.len());
+        facts.push(format!("{again} measured again, {} fresh pairs", gate.confirming_pairs));
+    }
+    facts.push(format!("took {}{expected}", duration(gate.wall_s)));
+    facts
+}
+
 /// What to type next, the most useful first; empty where nothing is left to do.
 pub fn next_steps(report: &Report) -> Vec<NextStep> {
     let mut steps = Vec::new();
@@ -159,6 +206,10 @@ pub fn next_steps(report: &Report) -> Vec<NextStep> {
     let disturbed = |standing| matches!(standing, Standing::NotMeasured | Standing::NotJudged(FindingCode::Unstable));
     if report.outcome == Outcome::NothingMeasured || count(report, disturbed) > 0 {
         step("cargo nongemm doctor".into(), "look at the library and the machine");
+    }
+    if report.sides.is_some() {
+        steps.extend(after_comparing(report));
+        return steps;
     }
     let failed = selection(report, |standing| matches!(standing, Standing::Failed(_)));
     if let Some(ids) = failed {
@@ -178,8 +229,40 @@ pub fn next_steps(report: &Report) -> Vec<NextStep> {
     steps
 }
 
+/// What to type after `compare`: nothing that was measured here need be in the suite.
+fn after_comparing(report: &Report) -> Vec<NextStep> {
+    let mut steps = Vec::new();
+    let mut step = |command: String, why| steps.push(NextStep { command, why });
+    let standings = || report.scenarios.iter().map(Standing::of);
+    let failed = standings().find_map(|standing| match standing {
+        Standing::Failed(code) => Some(code),
+        _ => None,
+    });
+    if let Some(code) = failed {
+        step(format!("cargo nongemm explain {code}"), "what it means, and what to do");
+    }
+    if let Some(gate) =
+        report.gate.as_ref().filter(|_| standings().any(|s| s == Standing::Warned(FindingCode::Inconclusive)))
+    {
+        let most = gate.looks.last().copied().unwrap_or(0);
+        step(with_pairs(report, 2 * most), "more pairs show smaller changes");
+    }
+    steps
+}
+
+/// The command that measures the same with one look after so many pairs.
+fn with_pairs(report: &Report, pairs: u32) -> String {
+    let command = reproduce(report);
+    let before = command.split_once(" --pairs ").map_or(command.as_str(), |(before, _)| before);
+    format!("{before} --pairs {pairs}")
+}
+
 /// The command that measures the same scenarios again.
 pub fn reproduce(report: &Report) -> String {
+    if let Some(sides) = &report.sides {
+        let words: Vec<String> = sides.arguments.iter().map(|word| argument(word)).collect();
+        return format!("cargo nongemm compare {}", words.join(" "));
+    }
     let ids = selection(report, |_| true).unwrap_or_default();
     format!("cargo nongemm {} {ids}", report.command).trim_end().to_owned()
 }
@@ -193,6 +276,14 @@ fn selection(report: &Report, is: impl Fn(Standing) -> bool) -> Option<String> {
         .map(|scenario| shell_quoted(&scenario.id.0))
         .collect();
     (!ids.is_empty()).then(|| ids.join(" "))
+}
+
+/// An argument as it stands on a command line; flags are ours and need no quoting.
+fn argument(text: &str) -> String {
+    match text.strip_prefix("--") {
+        Some(name) if name.chars().all(|c| c.is_ascii_lowercase() || c == '-') => text.to_owned(),
+        _ => shell_quoted(text),
+    }
 }
 
 /// `text` as one word of a POSIX shell.
@@ -248,6 +339,40 @@ mod tests {
         assert_eq!(verdict(&report), "Nothing to do here: the other parts measure 6 scenarios.");
         report.outcome = Outcome::NothingMeasured;
         assert_eq!(verdict(&report), "Nothing was measured: no scenario was selected.");
+    }
+
+    #[test]
+    fn of_a_comparison_it_is_said_what_had_no_counterpart_and_how_it_went() {
+        let mut report = fixtures::compared();
+        assert_eq!(
+            verdict(&report),
+            "The gate failed: 1 of 3 scenarios (1 regressed); 1 could not be measured, 1 new, 1 gone."
+        );
+        assert_eq!(
+            course(&report),
+            [
+                "looked at after 8, 12 of up to 20 pairs of launches",
+                "10 quantities tested at 1.0 %",
+                "1 scenario measured again, 8 fresh pairs",
+                "took 2.4 min (64 s to 2.7 min expected)",
+            ]
+        );
+        report.gate = None;
+        assert!(course(&report)[0].starts_with("two saved reports"));
+        assert!(course(&fixtures::check()).is_empty());
+    }
+
+    #[test]
+    fn a_comparison_is_repeated_as_it_was_asked_for() {
+        let mut report = fixtures::compared();
+        assert_eq!(reproduce(&report), "cargo nongemm compare --base main 'bert*'");
+        let steps: Vec<String> = next_steps(&report).into_iter().map(|step| step.command).collect();
+        assert_eq!(steps, ["cargo nongemm doctor", "cargo nongemm explain operator-regressed"]);
+        report.sides.as_mut().unwrap().arguments.extend(["--pairs", "8,12,20"].map(str::to_owned));
+        let finding = &mut report.scenarios[0].findings[0];
+        (finding.code, finding.severity) = (FindingCode::Inconclusive, Severity::Warning);
+        let steps: Vec<String> = next_steps(&report).into_iter().map(|step| step.command).collect();
+        assert_eq!(steps[1], "cargo nongemm compare --base main 'bert*' --pairs 40");
     }
 
     #[test]

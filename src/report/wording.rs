@@ -1,6 +1,8 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
-use super::{Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralDifference};
+use super::{
+    Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralDifference, Verdict,
+};
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
 pub fn group(group: Option<Group>) -> &'static str {
@@ -36,6 +38,27 @@ pub fn severity(severity: Severity) -> &'static str {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Note => "note",
+    }
+}
+
+/// A verdict on an operator or on the latency.
+pub fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Regressed => "regressed",
+        Verdict::Improved => "improved",
+        Verdict::Unchanged => "unchanged",
+        Verdict::Shifted => "shifted",
+        Verdict::Unstable => "unstable",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::NotJudged => "not judged",
+    }
+}
+
+/// What a comparison holds the head against.
+pub fn other_side(design: Design) -> &'static str {
+    match design {
+        Design::Stored => "baseline",
+        Design::Paired { .. } => "base",
     }
 }
 

@@ -74,7 +74,7 @@ fn measure(
     let mut turns = Turns::new(&session, &rules, &sides.matched, &libraries, looks, sides.is_suite);
     let interrupted = turns.run(terminal)?;
     let facts = report::Sides {
-        arguments: way.arguments(),
+        arguments: way::repeated(way, arguments),
         base: sides.origins.base.facts(&libraries.base),
         head: sides.origins.head.facts(&libraries.head),
         new: ids(&sides.matched.new),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
 use crate::cli::{CompareArgs, DimensionArgs, SideArgs};
 use crate::command::trailers::Commits;
 use crate::runtime::Choice;
@@ -155,6 +157,35 @@ impl Way {
     }
 }
 
+/// How to ask for the same comparison again: the sides, what was selected, and how. Where the results go is left out.
+pub(super) fn repeated(way: &Way, arguments: &CompareArgs) -> Vec<String> {
+    fn list<T>(values: &Option<Vec<T>>, show: impl Fn(&T) -> String) -> Option<String> {
+        values.as_ref().map(|values| values.iter().map(show).collect::<Vec<_>>().join(","))
+    }
+    let mut words = way.arguments();
+    if !matches!(way, Way::Models(_) | Way::Reports(_)) {
+        words.extend(arguments.operands.iter().cloned());
+    }
+    let own = &arguments.dimensions;
+    let flags = [
+        ("--tier", arguments.tier.map(|tier| tier.to_string())),
+        ("--provider", list(&own.provider, |value| value.name().to_owned())),
+        ("--precision", list(&own.precision, |value| value.name().to_owned())),
+        ("--optimization", list(&own.optimization, |value| value.name().to_owned())),
+        ("--batch", list(&own.batch, u32::to_string)),
+        ("--sequence", list(&own.sequence, u32::to_string)),
+        ("--image", list(&own.image, ToString::to_string)),
+        ("--threads", list(&own.threads, u32::to_string)),
+        ("--weights", own.weights.and_then(|weights| Some(weights.to_possible_value()?.get_name().to_owned()))),
+        ("--iterations", arguments.iterations.map(|count| count.to_string())),
+        ("--time-budget", arguments.time_budget.map(|seconds| seconds.to_string())),
+        ("--pairs", list(&arguments.pairs, u32::to_string)),
+    ];
+    let given = flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+    words.extend(given.flatten());
+    words
+}
+
 /// `--base-NAME VALUE --head-NAME VALUE`, of those that are given.
 fn pair<T>(name: &str, sides: &Both<Option<T>>, show: impl Fn(&T) -> String) -> Vec<String> {
     let flag = |side: &str, value: &Option<T>| value.as_ref().map(|value| [format!("--{side}-{name}"), show(value)]);
@@ -265,6 +296,20 @@ mod tests {
         }
         let selected = way("--base main old.onnx new.onnx").unwrap();
         assert_eq!(selected, Way::Revision("main".into()), "with an option, operands are a selection");
+    }
+
+    #[test]
+    fn what_was_asked_for_can_be_asked_for_again() {
+        for line in [
+            "--base main bert* --tier quick --batch 1,8 --image 224,800x1066 --weights synthetic --pairs 8,16",
+            "old.onnx new.onnx --threads 2 --iterations 5 --time-budget 0.5",
+        ] {
+            let words = ["x", "compare"].into_iter().chain(line.split(' '));
+            let Verb::Compare(arguments) = Cli::parse_arguments(words.map(OsString::from)).unwrap().verb else {
+                panic!()
+            };
+            assert_eq!(repeated(&Way::of(&arguments).unwrap(), &arguments).join(" "), line);
+        }
     }
 
     #[test]

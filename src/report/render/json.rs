@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn reports_read_back_as_they_were_written() {
-        for report in [fixtures::check(), fixtures::run(), fixtures::gate_failed(), fixtures::half()] {
+        for report in [fixtures::check(), fixtures::run(), fixtures::compared(), fixtures::half()] {
             assert_eq!(round_trip(&report), report);
         }
     }
@@ -50,7 +50,7 @@ mod tests {
     fn every_field_is_described() {
         let described = include_str!("../../../docs/report-schema.md");
         let mut found = std::collections::BTreeSet::new();
-        for report in [fixtures::check(), fixtures::half()] {
+        for report in [fixtures::check(), fixtures::half(), fixtures::compared()] {
             fields(&serde_json::to_value(report).unwrap(), &mut found);
         }
         assert!(found.len() > 50, "{found:?}");

@@ -80,6 +80,12 @@ pub fn change(ratio: f64) -> String {
     finite(ratio - 1.0, |change| format!("{:+.1} %", change * 100.0))
 }
 
+/// A relative change with its interval: `+2.8 % (+1.1 to +4.5 %)`.
+pub fn change_between(ratio: f64, low: f64, high: f64) -> String {
+    let (low, high) = (change(low), change(high));
+    format!("{} ({} to {high})", change(ratio), low.trim_end_matches(" %"))
+}
+
 /// A ratio with two decimals: `1.42`.
 pub fn ratio(ratio: f64) -> String {
     finite(ratio, |ratio| format!("{ratio:.2}"))
@@ -90,6 +96,16 @@ pub fn bytes(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;
     let whole = bytes / MIB;
     if whole >= 1024 { format!("{}.{} GiB", whole / 1024, whole % 1024 * 10 / 1024) } else { format!("{whole} MiB") }
+}
+
+/// A length of time as people say it: `40 s`, `3.5 min`, `1.2 h`.
+pub fn duration(seconds: f64) -> String {
+    finite(seconds, |seconds| match seconds {
+        s if s < 10.0 => format!("{s:.1} s"),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    })
 }
 
 /// `count` things: `1 launch`, `5 launches`.
@@ -133,6 +149,12 @@ mod tests {
     fn changes_carry_their_sign() {
         assert_eq!(change(1.028), "+2.8 %");
         assert_eq!(change(0.9), "-10.0 %");
+        assert_eq!(change_between(1.028, 1.011, 1.045), "+2.8 % (+1.1 to +4.5 %)");
+    }
+
+    #[test]
+    fn durations_have_the_unit_of_their_size() {
+        assert_eq!([4.24, 61.4, 300.0, 9000.0].map(duration), ["4.2 s", "61 s", "5.0 min", "2.5 h"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and mentions nobody.
 
 pub(super) mod escape;
+mod paired;
 mod scenario;
 
 use std::io::{self, Write};
@@ -26,6 +27,7 @@ pub fn render(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(writer, "## {sign} {}\n", plain(&standing::verdict(report)))?;
     crossed(report, writer)?;
+    sides(report, writer)?;
     overview(report, writer)?;
     for scenario in &report.scenarios {
         scenario::write(scenario, writer)?;
@@ -64,11 +66,27 @@ fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     writeln!(writer)
 }
 
+/// What was compared, and what it took.
+fn sides(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
+    let Some(sides) = &report.sides else { return Ok(()) };
+    writeln!(writer, "| side | | configuration | ONNX Runtime |\n| --- | --- | --- | --- |")?;
+    for (name, side) in [("base", &sides.base), ("head", &sides.head)] {
+        let configuration = side.configuration.as_deref().map_or_else(String::new, plain);
+        writeln!(writer, "| {name} | {} | {configuration} | {} |", plain(&side.label), plain(&side.onnxruntime))?;
+    }
+    writeln!(writer, "\n{}.\n", plain(&standing::course(report).join("; ")))?;
+    for id in &sides.gone {
+        writeln!(writer, "- gone: {} (only the base has it; not measured)", code(&id.0))?;
+    }
+    if sides.gone.is_empty() { Ok(()) } else { writeln!(writer) }
+}
+
 fn overview(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     if report.scenarios.is_empty() {
         return Ok(());
     }
-    writeln!(writer, "| scenario | latency | against baseline | non-GEMM | top non-GEMM operator | verdict |")?;
+    let side = if report.sides.is_some() { "base" } else { "baseline" };
+    writeln!(writer, "| scenario | latency | against {side} | non-GEMM | top non-GEMM operator | verdict |")?;
     writeln!(writer, "| --- | ---: | ---: | ---: | --- | --- |")?;
     for scenario in &report.scenarios {
         overview_row(scenario, writer)?;
@@ -90,7 +108,7 @@ fn overview_row(scenario: &ScenarioReport, writer: &mut dyn Write) -> io::Result
     let against = scenario
         .comparison
         .as_ref()
-        .map_or_else(String::new, |comparison| number::change(comparison.latency.head_us / comparison.latency.base_us));
+        .map_or_else(String::new, |comparison| number::change(figures::latency_ratio(comparison)));
     let non_gemm = number::percent(figures::split(summary).non_gemm);
     let top = figures::top_non_gemm(summary).map_or_else(String::new, |operator| {
         format!("{} {}", code(wording::operator(&operator.key)), number::percent(operator.share.median()))

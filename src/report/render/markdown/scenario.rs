@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::escape::{code, plain, sentence};
+use super::paired;
 use crate::report::figures;
 use crate::report::render::bar;
 use crate::report::render::number::{self, TimeUnit};
@@ -11,7 +12,7 @@ use crate::report::standing::Standing;
 use crate::report::{Comparison, OperatorSummary, ScenarioReport, ScenarioResult, Summary, wording};
 
 /// Operators shown of each scenario: a comment of a pull request holds 65,536 characters in all.
-const TOP: usize = 12;
+pub(super) const TOP: usize = 12;
 /// Lines of a child's log, for the same reason.
 const LOG: usize = 20;
 
@@ -31,7 +32,7 @@ pub(super) fn write(report: &ScenarioReport, writer: &mut dyn Write) -> io::Resu
     // GitHub reads Markdown inside an element again only after an empty line.
     writeln!(writer, "<details{open}>\n<summary>{}: {about}</summary>\n", code(&report.id.0))?;
     match &report.result {
-        ScenarioResult::Measured { summary } => measured(summary, report.comparison.as_ref(), writer)?,
+        ScenarioResult::Measured { summary } => measured(summary, report, writer)?,
         ScenarioResult::Failed { reason, log } => failure(reason, log, writer)?,
     }
     writeln!(writer, "</details>\n")
@@ -49,8 +50,13 @@ fn failure(reason: &str, log: &[String], writer: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-fn measured(summary: &Summary, comparison: Option<&Comparison>, writer: &mut dyn Write) -> io::Result<()> {
+fn measured(summary: &Summary, report: &ScenarioReport, writer: &mut dyn Write) -> io::Result<()> {
+    let comparison = report.comparison.as_ref();
+    let pairs = comparison.and_then(figures::pairs);
     if let Some(comparison) = comparison {
+        if pairs.is_some() {
+            paired::latency(report, comparison, writer)?;
+        }
         changes(comparison, writer)?;
     }
     for operator in summary.unknown_operators() {
@@ -72,11 +78,18 @@ fn measured(summary: &Summary, comparison: Option<&Comparison>, writer: &mut dyn
     }
     writeln!(writer)?;
     groups(summary, writer)?;
-    operators(summary, comparison, writer)?;
+    if pairs.is_some() {
+        paired::operators(summary, report, writer)?;
+    } else {
+        operators(summary, comparison, writer)?;
+    }
+    let launches = match pairs {
+        Some(pairs) => number::count(u64::from(pairs), "pair of launches", "pairs of launches"),
+        None => number::count(summary.latency_us.len() as u64, "launch", "launches"),
+    };
     writeln!(
         writer,
-        "{}, {}{}; the nodes add up to {} of the latency ({} as the profiler reported them).\n",
-        number::count(summary.latency_us.len() as u64, "launch", "launches"),
+        "{launches}, {}{}; the nodes add up to {} of the latency ({} as the profiler reported them).\n",
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
         if summary.synthetic_weights { ", synthetic weights" } else { "" },
         number::percent(summary.reconciliation.median()),
@@ -99,6 +112,13 @@ fn changes(comparison: &Comparison, writer: &mut dyn Write) -> io::Result<()> {
         writeln!(writer, "- possible cause: {what} {base} → {head}")?;
     }
     match comparison.machine_factor {
+        Some(factor) if figures::pairs(comparison).is_some() => {
+            writeln!(
+                writer,
+                "- machine factor {}, the median over pairs: each pair's own is divided out",
+                number::ratio(factor)
+            )
+        }
         Some(factor) => {
             writeln!(writer, "- machine factor {}: the ratios below are divided by it", number::ratio(factor))
         }
@@ -154,6 +174,11 @@ fn operators(summary: &Summary, comparison: Option<&Comparison>, writer: &mut dy
             )?;
         }
     }
+    hidden(summary, writer)
+}
+
+/// How many operators the table leaves out, and an empty line.
+pub(super) fn hidden(summary: &Summary, writer: &mut dyn Write) -> io::Result<()> {
     match summary.operators.len().saturating_sub(TOP) {
         0 => writeln!(writer),
         hidden => writeln!(writer, "\n{} more.\n", number::count(hidden as u64, "operator", "operators")),

@@ -29,6 +29,11 @@ fn run() {
 }
 
 #[test]
+fn compared() {
+    insta::assert_snapshot!(shown(&fixtures::compared()));
+}
+
+#[test]
 fn nothing_measured() {
     let mut report = fixtures::run();
     report.scenarios.clear();
@@ -39,6 +44,7 @@ fn nothing_measured() {
 #[test]
 fn every_row_of_a_table_has_its_cells() {
     assert_tables_are_whole(&shown(&fixtures::check()));
+    assert_tables_are_whole(&shown(&fixtures::compared()));
 }
 
 #[test]

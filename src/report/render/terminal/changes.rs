@@ -5,6 +5,7 @@ use std::io;
 use anstyle::Style;
 
 use super::{DIM, GREEN, INDENT, PLAIN, Page, RED, Verbosity, YELLOW, severity_style};
+use crate::report::figures;
 use crate::report::render::number;
 use crate::report::{
     Comparison, Finding, FindingCode, OperatorChange, ScenarioReport, ScenarioResult, Severity, wording,
@@ -44,11 +45,14 @@ pub(super) fn comparison(page: &mut Page<'_>, comparison: &Comparison, verbosity
         let body = format!("{} {} {arrow} {}", cause.what, cause.base, cause.head);
         page.paragraph(INDENT, "possible cause:", YELLOW, &body, INDENT)?;
     }
-    let factor = match comparison.machine_factor {
-        Some(factor) => {
+    let factor = match (comparison.machine_factor, figures::pairs(comparison)) {
+        (Some(factor), Some(_)) => {
+            format!("machine factor {} (median over pairs; each pair's own is divided out)", number::ratio(factor))
+        }
+        (Some(factor), None) => {
             format!("machine factor {} (median of head/base; the ratios are divided by it)", number::ratio(factor))
         }
-        None => "no machine factor: too few operators stand on both sides, so no ratio is normalized".to_owned(),
+        (None, _) => "no machine factor: too few operators stand on both sides, so no ratio is normalized".to_owned(),
     };
     for line in crate::report::render::text::wrap(&page.escaped(&factor), page.width - INDENT) {
         writeln!(page.writer, "{:INDENT$}{DIM}{line}{DIM:#}", "")?;

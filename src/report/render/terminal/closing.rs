@@ -13,6 +13,7 @@ use crate::report::{Outcome, Report, ScenarioReport, ScenarioResult, Severity, w
 pub(super) fn write(page: &mut Page<'_>, report: &Report, verbosity: Verbosity) -> io::Result<()> {
     if verbosity > Verbosity::Quiet {
         machine(page, report)?;
+        sides(page, report)?;
         if !report.scenarios.is_empty() {
             scenarios(page, report)?;
             page.blank()?;
@@ -52,6 +53,22 @@ fn machine(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.facts(&facts)
 }
 
+/// What was compared, and what it took.
+fn sides(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let Some(sides) = &report.sides else { return Ok(()) };
+    for (name, side) in [("base", &sides.base), ("head", &sides.head)] {
+        let mut facts = vec![format!("{name}: {}", side.label)];
+        facts.extend(side.configuration.clone());
+        facts.push(format!("ONNX Runtime {}", side.onnxruntime));
+        page.facts(&facts)?;
+    }
+    page.facts(&standing::course(report))?;
+    for id in &sides.gone {
+        page.paragraph(INDENT, "gone:", YELLOW, &format!("{id} (only the base has it; not measured)"), INDENT)?;
+    }
+    Ok(())
+}
+
 fn scenarios(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let latencies: Vec<f64> = report
         .scenarios
@@ -63,21 +80,24 @@ fn scenarios(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         .collect();
     let smallest = latencies.iter().copied().fold(f64::INFINITY, f64::min);
     let unit = TimeUnit::for_column(latencies).resolving(smallest);
+    // Where two sides were compared, what became of the latency is asked for before how much it varies.
+    let compared = report.sides.is_some();
+    let second = if compared { "change" } else { page.charset.plus_minus() };
     let mut table = Table::new([
         Column::left("scenario").shrink_to(16),
         Column::right(unit.name),
-        Column::right(page.charset.plus_minus()).droppable(2),
+        Column::right(second).droppable(2),
         Column::right("non-GEMM"),
         Column::left("top non-GEMM operator").shrink_to(12).droppable(1),
         Column::left("verdict"),
     ]);
     for scenario in &report.scenarios {
-        table.row(scenario_row(scenario, unit));
+        table.row(scenario_row(scenario, unit, compared));
     }
     page.table(&table)
 }
 
-fn scenario_row(scenario: &ScenarioReport, unit: TimeUnit) -> [Cell; 6] {
+fn scenario_row(scenario: &ScenarioReport, unit: TimeUnit, compared: bool) -> [Cell; 6] {
     let standing = Standing::of(scenario);
     let verdict = Cell::styled(standing.word(), standing_style(standing));
     let id = Cell::from(scenario.id.0.as_str());
@@ -88,10 +108,15 @@ fn scenario_row(scenario: &ScenarioReport, unit: TimeUnit) -> [Cell; 6] {
                 let share = number::percent(operator.share.median());
                 Cell::from(format!("{} {share}", short_name(wording::operator(&operator.key))))
             });
+            let second = match (compared, &scenario.comparison) {
+                (true, Some(comparison)) => Cell::from(number::change(figures::latency_ratio(comparison))),
+                (true, None) => Cell::default(),
+                (false, _) => Cell::styled(number::spread(summary.latency_us.relative_spread()), DIM),
+            };
             [
                 id,
                 unit.number(summary.latency_us.median()).into(),
-                Cell::styled(number::spread(summary.latency_us.relative_spread()), DIM),
+                second,
                 number::percent(figures::split(summary).non_gemm).into(),
                 top,
                 verdict,

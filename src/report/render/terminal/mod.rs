@@ -5,6 +5,7 @@
 
 mod changes;
 mod closing;
+mod paired;
 mod scenario;
 
 use std::io::{self, Write};
@@ -97,7 +98,9 @@ fn severity_style(severity: Severity) -> Style {
 fn standing_style(standing: Standing) -> Style {
     match standing {
         Standing::NotMeasured | Standing::Failed(_) => RED,
-        Standing::NoBaseline | Standing::NotJudged(_) | Standing::Warned(_) | Standing::Allowed => YELLOW,
+        Standing::NoBaseline | Standing::New | Standing::NotJudged(_) | Standing::Warned(_) | Standing::Allowed => {
+            YELLOW
+        }
         Standing::Improved | Standing::Pass => GREEN,
         Standing::Measured => PLAIN,
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{BOLD, CYAN, DIM, INDENT, Page, RED, Verbosity, YELLOW, changes, standing_style};
+use super::{BOLD, CYAN, DIM, INDENT, Page, RED, Verbosity, YELLOW, changes, paired, standing_style};
 use crate::report::figures;
 use crate::report::render::bar::{self, Part};
 use crate::report::render::number::{self, TimeUnit};
@@ -12,7 +12,7 @@ use crate::report::standing::Standing;
 use crate::report::{Comparison, FindingCode, OperatorSummary, ScenarioReport, ScenarioResult, Summary, wording};
 
 /// Operators shown unless all are asked for.
-const TOP: usize = 8;
+pub(super) const TOP: usize = 8;
 
 pub(super) fn write(page: &mut Page<'_>, report: &ScenarioReport, verbosity: Verbosity) -> io::Result<()> {
     if verbosity == Verbosity::Quiet && report.findings.is_empty() && Standing::of(report) != Standing::NotMeasured {
@@ -57,12 +57,16 @@ fn failure(page: &mut Page<'_>, reason: &str, log: &[String]) -> io::Result<()> 
 
 fn measured(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport, verbosity: Verbosity) -> io::Result<()> {
     let comparison = report.comparison.as_ref();
-    latency(page, summary, comparison)?;
+    latency(page, summary, report)?;
     split_bar(page, summary)?;
     page.blank()?;
     groups(page, summary)?;
     page.blank()?;
-    operators(page, summary, comparison, verbosity)?;
+    if comparison.is_some_and(|comparison| figures::pairs(comparison).is_some()) {
+        paired::operators(page, summary, report, verbosity)?;
+    } else {
+        operators(page, summary, comparison, verbosity)?;
+    }
     reconciliation(page, summary)?;
     unknown(page, summary, report)?;
     for warning in &summary.warnings {
@@ -81,16 +85,35 @@ fn measured(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport, ver
     if changes::remaining(report, verbosity).is_empty() { Ok(()) } else { page.blank() }
 }
 
-fn latency(page: &mut Page<'_>, summary: &Summary, comparison: Option<&Comparison>) -> io::Result<()> {
+fn latency(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport) -> io::Result<()> {
     let latency = number::time(summary.latency_us.median());
     let spread = format!("{} {}", page.charset.plus_minus(), number::spread(summary.latency_us.relative_spread()));
-    let against = comparison.map_or_else(String::new, |comparison| {
-        let change = number::change(comparison.latency.head_us / comparison.latency.base_us);
-        format!("   {change} from the baseline's {}", number::time(comparison.latency.base_us))
+    let pairs = report.comparison.as_ref().and_then(figures::pairs);
+    let against = report.comparison.as_ref().map_or_else(String::new, |comparison| {
+        let change = match comparison.latency.estimate {
+            Some(estimate) => number::change_between(estimate.ratio, estimate.low, estimate.high),
+            None => number::change(figures::latency_ratio(comparison)),
+        };
+        let (base, side) = (number::time(comparison.latency.base_us), wording::other_side(comparison.design));
+        let verdict = figures::verdict(report, None).filter(|_| pairs.is_some());
+        let verdict = verdict.map_or_else(String::new, |judged| format!(", {}", wording::verdict(judged.verdict)));
+        format!("{change} from the {side}'s {base}{verdict}")
     });
-    writeln!(page.writer, "{:INDENT$}{BOLD}{latency}{BOLD:#} {spread}{against}", "")?;
+    let room = page.width.saturating_sub(INDENT);
+    let beside = !against.is_empty() && text::width(&format!("{latency} {spread}   {against}")) <= room;
+    let more = if beside { format!("   {against}") } else { String::new() };
+    writeln!(page.writer, "{:INDENT$}{BOLD}{latency}{BOLD:#} {spread}{more}", "")?;
+    if !against.is_empty() && !beside {
+        for line in text::wrap(&against, room) {
+            writeln!(page.writer, "{:INDENT$}{line}", "")?;
+        }
+    }
+    let launches = match pairs {
+        Some(pairs) => number::count(u64::from(pairs), "pair of launches", "pairs of launches"),
+        None => number::count(summary.latency_us.0.len() as u64, "launch", "launches"),
+    };
     let mut facts = vec![
-        number::count(summary.latency_us.0.len() as u64, "launch", "launches"),
+        launches,
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
         format!("ONNX Runtime {}", summary.onnxruntime),
     ];
@@ -167,7 +190,7 @@ fn operators(
 ) -> io::Result<()> {
     let verbose = verbosity == Verbosity::Verbose;
     let shown = if verbose { summary.operators.len() } else { TOP };
-    let several = summary.operators.iter().any(|operator| operator.provider != summary.operators[0].provider);
+    let several = has_several_providers(summary);
     let unit = TimeUnit::for_column(summary.operators.iter().map(|operator| operator.self_us.median()));
     let arrow = page.charset.arrow();
     let mut columns = vec![
@@ -203,22 +226,36 @@ fn operators(
             ]);
         }
     }
-    let hidden = summary.operators.iter().skip(shown);
-    let (count, us, share) = hidden.fold((0, 0.0, 0.0), |(count, us, share), operator| {
-        (count + 1, us + operator.self_us.median(), share + operator.share.median())
-    });
-    if count > 0 {
-        let cell = |text: String| Cell::styled(text, DIM);
-        let what = cell(format!("{count} more (-v shows all)"));
-        table.row([
-            what.spanning(),
-            Cell::default(),
-            Cell::default(),
-            cell(unit.number(us)),
-            cell(number::percent(share)),
-        ]);
+    if let Some(row) = hidden_row(&summary.operators[shown.min(summary.operators.len())..], unit) {
+        table.row(row);
     }
     page.table(&table)
+}
+
+/// What the operators that are not shown come to, under the columns up to the share.
+pub(super) fn hidden_row(hidden: &[OperatorSummary], unit: TimeUnit) -> Option<[Cell; 5]> {
+    let (us, share) = hidden
+        .iter()
+        .fold((0.0, 0.0), |(us, share), operator| (us + operator.self_us.median(), share + operator.share.median()));
+    let cell = |text: String| Cell::styled(text, DIM);
+    let what = cell(format!("{} more (-v shows all)", hidden.len())).spanning();
+    let figures = [cell(unit.number(us)), cell(number::percent(share))];
+    let [us, share] = figures;
+    (!hidden.is_empty()).then(|| [what, Cell::default(), Cell::default(), us, share])
+}
+
+/// An operator's name, with its provider where operators run on several.
+pub(super) fn name_of(operator: &OperatorSummary, several_providers: bool) -> String {
+    let name = wording::operator(&operator.key);
+    match several_providers {
+        true => format!("{name} ({})", wording::provider(&operator.provider)),
+        false => name.to_owned(),
+    }
+}
+
+/// True where the operators do not all run on one provider.
+pub(super) fn has_several_providers(summary: &Summary) -> bool {
+    summary.operators.iter().any(|operator| operator.provider != summary.operators[0].provider)
 }
 
 fn operator_row(
@@ -228,10 +265,7 @@ fn operator_row(
     comparison: Option<&Comparison>,
     page: &Page<'_>,
 ) -> Vec<Cell> {
-    let mut name = wording::operator(&operator.key).to_owned();
-    if several_providers {
-        name += &format!(" ({})", wording::provider(&operator.provider));
-    }
+    let name = name_of(operator, several_providers);
     let group = format!("{}{}", wording::group(operator.group), if operator.fused { ", fused" } else { "" });
     let mut row = vec![
         Cell::from(name),

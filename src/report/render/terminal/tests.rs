@@ -39,6 +39,16 @@ fn casts_that_the_runtime_put_in_are_told_apart() {
 }
 
 #[test]
+fn compared_at_100_columns() {
+    insta::assert_snapshot!(shown(&fixtures::compared(), &at(100)));
+}
+
+#[test]
+fn compared_at_70_columns_in_ascii() {
+    insta::assert_snapshot!(shown(&fixtures::compared(), &TerminalOptions { charset: Charset::Ascii, ..at(70) }));
+}
+
+#[test]
 fn nothing_measured() {
     let mut report = fixtures::run();
     report.scenarios.clear();
@@ -50,7 +60,9 @@ fn nothing_measured() {
 fn no_line_but_a_command_is_wider_than_the_terminal() {
     for charset in [Charset::Unicode, Charset::Ascii] {
         for width in MIN_WIDTH..=MAX_WIDTH {
-            for line in shown(&fixtures::check(), &TerminalOptions { charset, ..at(width) }).lines() {
+            let options = TerminalOptions { charset, ..at(width) };
+            let both = shown(&fixtures::check(), &options) + &shown(&fixtures::compared(), &options);
+            for line in both.lines() {
                 let command = line.trim_start().starts_with("cargo nongemm");
                 assert!(command || text::width(line) <= width, "{} > {width}: {line}", text::width(line));
                 assert!(!line.ends_with(' '), "`{line}`");
