@@ -37,7 +37,11 @@ pub(crate) fn side<'a>(ops: impl Iterator<Item = (&'a Op, Vec<f64>)>, latency_us
     let operator = |(op, self_us): (&Op, Vec<f64>)| SideOperator {
         key: OperatorKey(format!("ai.onnx:{}", op.op_type)),
         provider: op.provider.into(),
+        group: None,
         executions: op.executions,
+        inserted: Some(0),
+        shapes: Vec::new(),
+        unsteady: false,
         self_us: Sample(self_us),
         share: 0.0,
     };
@@ -49,6 +53,9 @@ pub(crate) fn side<'a>(ops: impl Iterator<Item = (&'a Op, Vec<f64>)>, latency_us
     Side {
         machine: vec![Field::new("os", "linux")],
         facts: vec![Field::new("onnxruntime", "1.31.1")],
+        protocol: crate::summary::PROTOCOL,
+        centred: false,
+        past: None,
         latency_us: Sample(latency_us),
         operators,
     }

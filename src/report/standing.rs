@@ -2,7 +2,7 @@
 //!
 //! The verdict itself is made elsewhere (findings and [`Outcome`]); this only says it.
 
-use super::render::number::{duration, percent};
+use super::render::number::{count as count_of, duration, percent};
 use super::{FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, Severity};
 
 /// Where one scenario stands, the worst thing first.
@@ -185,7 +185,8 @@ pub fn course(report: &Report) -> Vec<String> {
         }
         made => format!("looked at after {} pairs of launches", made.join(", ")),
     };
-    let tested = format!("{} quantities tested at {}", gate.quantities, percent(gate.alpha));
+    let quantities = count_of(u64::from(gate.quantities), "quantity", "quantities");
+    let tested = format!("{quantities} tested at {}", percent(gate.alpha));
     let expected = gate.expected_s.map_or_else(String::new, |expected| {
         let (least, most) = (duration(expected.least), duration(expected.most));
         if least == most { format!(" ({least} expected)") } else { format!(" ({least} to {most} expected)") }

@@ -17,6 +17,7 @@ use crate::scenario::ScenarioId;
 use crate::summary::{Field, Side, Summary};
 use crate::verdict::{self, Judgement, Policy};
 
+use super::unit::new_scenario;
 use super::way::Both;
 
 /// Compares the scenarios that both reports measured, and judges the head's by the base's.
@@ -99,7 +100,7 @@ fn scenario(
     let report = match (&head.result, base.map(|base| &base.result)) {
         (ScenarioResult::Failed { reason, log }, _) => failed(&files.head, reason, log),
         (_, Some(ScenarioResult::Failed { reason, log })) => failed(&files.base, reason, log),
-        (_, None) => new,
+        (_, None) => ScenarioReport { findings: vec![new_scenario(&head.id, policy)], ..new },
         (ScenarioResult::Measured { summary: after }, Some(ScenarioResult::Measured { summary: before })) => {
             let comparison = compare_sides(&side(before, &reports.base), &side(after, &reports.head));
             let Judgement { verdicts, findings } = verdict::judge(after, Some(&comparison), policy);

@@ -6,7 +6,7 @@ use std::io::Read;
 use crate::compare::Comparison;
 use crate::onnx::looks::FileKind;
 use crate::report::{ScenarioReport, ScenarioResult};
-use crate::scenario::{ModelRef, Planned};
+use crate::scenario::{ModelRef, Planned, ScenarioId};
 use crate::summary::{Side, SideOperator, Summary};
 use crate::verdict::{self, Finding, FindingCode, Judgement, Policy, Severity, Verdict};
 
@@ -121,7 +121,7 @@ impl Unit {
             },
             None => {
                 let mut findings = verdict::inspect(&stock.head, &self.policy);
-                findings.push(self.is_new());
+                findings.push(new_scenario(&id, &self.policy));
                 ScenarioReport {
                     id: id.clone(),
                     scenario: scenario.clone(),
@@ -133,18 +133,19 @@ impl Unit {
             }
         }
     }
+}
 
-    fn is_new(&self) -> Finding {
-        Finding {
-            code: FindingCode::NewScenario,
-            severity: self.policy.severity(FindingCode::NewScenario).min(Severity::Warning),
-            scenario: self.planned.id.clone(),
-            operator: None,
-            operators: Vec::new(),
-            ruling: None,
-            message: "the base has no such scenario, so that there was nothing to compare it with".to_owned(),
-            remedy: "Nothing to do where the model or the dimension is new.".to_owned(),
-        }
+/// Says that the head alone has a scenario.
+pub(super) fn new_scenario(id: &ScenarioId, policy: &Policy) -> Finding {
+    Finding {
+        code: FindingCode::NewScenario,
+        severity: policy.severity(FindingCode::NewScenario).min(Severity::Warning),
+        scenario: id.clone(),
+        operator: None,
+        operators: Vec::new(),
+        ruling: None,
+        message: "the base has no such scenario, so that there was nothing to compare it with".to_owned(),
+        remedy: "Nothing to do where the model or the dimension is new.".to_owned(),
     }
 }
 

@@ -46,6 +46,7 @@ impl Project {
         let judged = command == "check";
         let report = ScenarioReport {
             id: summary.id.clone(),
+            scenario: summary.scenario.clone(),
             result: ScenarioResult::Measured { summary: Box::new(summary) },
             comparison: comparison.filter(|_| judged),
             verdicts: if judged { judgement.verdicts } else { Vec::new() },
@@ -53,6 +54,9 @@ impl Project {
         };
         let machine = Machine {
             fingerprint: fingerprint().dir_name(),
+            os: "linux".into(),
+            arch: "x86_64".into(),
+            instruction_set: "avx512".into(),
             cpu: self.cpu.into(),
             cores: 2,
             onnxruntime: "1.31.1".into(),

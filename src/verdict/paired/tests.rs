@@ -38,7 +38,8 @@ fn operator(base_us: f64, head_us: f64, estimate: Option<Estimate>) -> OperatorC
         base_share: 0.1,
         head_share: 0.1,
         normalized_ratio: None,
-        spread: 0.0,
+        group: None,
+        standard_error: 0.0,
         estimate,
     }
 }
@@ -47,11 +48,15 @@ fn comparison(operators: Vec<OperatorChange>, latency: Option<Estimate>, factor:
     Comparison {
         design: Design::Paired { pairs: 8 },
         structure: Vec::new(),
+        changes: Vec::new(),
         fingerprint: Vec::new(),
+        protocol: None,
         machine_factor: Some(factor),
         operators,
-        latency: LatencyChange { base_us: 50_000.0, head_us: 50_000.0, estimate: latency },
+        groups: Vec::new(),
+        latency: LatencyChange { base_us: 50_000.0, head_us: 50_000.0, standard_error: 0.0, estimate: latency },
         causes: Vec::new(),
+        drift: Vec::new(),
     }
 }
 

@@ -22,7 +22,15 @@ fn side(operators: Vec<SideOperator>) -> Side {
     let steady = ["ai.onnx:Tile", "ai.onnx:Pad", "ai.onnx:Concat"].map(|key| operator(key, Group::Memory, 4, 500.0));
     let operators: Vec<_> = steady.into_iter().chain(operators).collect();
     let latency_us = Sample(vec![operators.iter().map(|operator| operator.self_us.median()).sum()]);
-    Side { machine: vec![Field::new("os", "linux")], facts: Vec::new(), latency_us, operators }
+    Side {
+        machine: vec![Field::new("os", "linux")],
+        facts: Vec::new(),
+        protocol: crate::summary::PROTOCOL,
+        centred: false,
+        past: None,
+        latency_us,
+        operators,
+    }
 }
 
 fn normalized() -> SideOperator {

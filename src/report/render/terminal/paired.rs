@@ -24,7 +24,7 @@ pub(super) fn operators(
     let unit = TimeUnit::for_column(summary.operators.iter().map(|operator| operator.self_us.median()));
     let arrow = page.charset.arrow();
     let mut table = Table::new([
-        Column::left("operator").shrink_to(22).cut_early(),
+        Column::left("operator").shrink_to(20).cut_early(),
         Column::left("group").droppable(2),
         Column::right("runs").droppable(4),
         Column::right(format!("base {arrow} head {}", unit.name)),
