@@ -117,3 +117,88 @@ fn read_by<'g>(node: &'g NodeProto, read: &mut dyn FnMut(&'g str)) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nodes named after what they make, from lines such as `c = a b`.
+    fn graph(lines: &[&str]) -> GraphProto {
+        let node = |line: &&str| {
+            let (output, inputs) = line.split_once(" = ").unwrap();
+            NodeProto {
+                name: Some(output.into()),
+                input: inputs.split(' ').map(str::to_owned).collect(),
+                output: vec![output.into()],
+                ..NodeProto::default()
+            }
+        };
+        GraphProto { node: lines.iter().map(node).collect(), ..GraphProto::default() }
+    }
+
+    fn names(graph: &GraphProto, order: &[usize]) -> String {
+        order.iter().map(|at| graph.node[*at].name()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The three branches of an attention, its mask, and what follows.
+    const ATTENTION: [&str; 8] =
+        ["n = x", "k = n", "q = n", "qk = q k", "soft = qk", "v = n", "mul = soft v", "out = mul n"];
+
+    #[test]
+    fn the_branch_that_ends_last_in_the_file_runs_first() {
+        let graph = graph(&ATTENTION);
+        assert_eq!(names(&graph, &Walk::of(&graph).order()), "n v q k qk soft mul out");
+    }
+
+    #[test]
+    fn turned_twice_the_branches_run_as_in_the_file() {
+        let mut graph = graph(&ATTENTION);
+        turn_branches(&mut graph);
+        assert_eq!(names(&graph, &Walk::of(&graph).order()), "n k q qk soft v mul out");
+    }
+
+    #[test]
+    fn a_copy_runs_first_what_it_needs_and_displaces_the_rest() {
+        let graph = graph(&ATTENTION);
+        let walk = Walk::of(&graph);
+        let with_copy = walk.order_with_copy_of(4);
+        assert_eq!(names(&graph, &with_copy), "n q k qk v soft mul out");
+        assert_eq!(names(&graph, &displaced(&walk.order(), &with_copy)), "v");
+        assert_eq!(displaced(&walk.order(), &walk.order_with_copy_of(6)), []);
+    }
+
+    #[test]
+    fn what_bodies_read_comes_before_them() {
+        let mut graph = graph(&["a = x", "b = x", "if = b", "out = if"]);
+        let body = GraphProto { node: self::graph(&["inner = a"]).node, ..GraphProto::default() };
+        let attribute = crate::onnx::proto::AttributeProto { g: Some(body), ..Default::default() };
+        graph.node[2].attribute.push(attribute);
+        assert_eq!(names(&graph, &Walk::of(&graph).order()), "b a if out");
+    }
+
+    #[test]
+    fn every_node_runs_once_after_what_it_reads() {
+        let mut random = fastrand::Rng::with_seed(4);
+        for _ in 0..200 {
+            let count = random.usize(1..40);
+            let lines: Vec<String> = (0..count)
+                .map(|at| {
+                    let inputs: Vec<String> =
+                        (0..random.usize(0..3)).map(|_| format!("v{}", random.usize(0..=at))).collect();
+                    format!("v{} = x {}", at + 1, inputs.join(" "))
+                })
+                .collect();
+            let mut graph = graph(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+            for _ in 0..2 {
+                let order = Walk::of(&graph).order();
+                let mut place = vec![None; count];
+                order.iter().enumerate().for_each(|(at, node)| place[*node] = Some(at));
+                for (node, producers) in producers(&graph).iter().enumerate() {
+                    assert!(producers.iter().all(|producer| place[*producer] < place[node]), "{lines:?} {order:?}");
+                }
+                assert_eq!(order.len(), count);
+                turn_branches(&mut graph);
+            }
+        }
+    }
+}

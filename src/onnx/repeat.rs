@@ -138,3 +138,98 @@ fn fresh(stem: &str, taken: &mut HashSet<String>) -> String {
         number += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::proto::{AttributeProto, TensorProto, ValueInfoProto};
+
+    fn node(name: &str, operator: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+        NodeProto {
+            name: Some(name.into()),
+            op_type: Some(operator.into()),
+            input: inputs.iter().map(|name| (*name).into()).collect(),
+            output: outputs.iter().map(|name| (*name).into()).collect(),
+            ..NodeProto::default()
+        }
+    }
+
+    /// x -> Relu -> r -> Split -> s, "" ; then Softmax of s.
+    fn model() -> ModelProto {
+        let mut split = node("split", "Split", &["r", "sizes"], &["s", ""]);
+        split.attribute.push(AttributeProto { name: Some("axis".into()), i: Some(1), ..AttributeProto::default() });
+        ModelProto {
+            graph: Some(GraphProto {
+                input: vec![ValueInfoProto { name: Some("x".into()), ..ValueInfoProto::default() }],
+                initializer: vec![TensorProto { name: Some("s/2".into()), ..TensorProto::default() }],
+                node: vec![
+                    node("relu", "Relu", &["x"], &["r"]),
+                    split,
+                    node("softmax", "Softmax", &["s"], &["y"]),
+                    node("view", "Reshape", &["y", "shape"], &["z"]),
+                ],
+                ..GraphProto::default()
+            }),
+            ..ModelProto::default()
+        }
+    }
+
+    fn graph(model: &ModelProto) -> &GraphProto {
+        model.graph.as_ref().unwrap()
+    }
+
+    #[test]
+    fn a_copy_is_the_same_work_with_outputs_of_its_own() {
+        let (before, mut model) = (model(), model());
+        repeat_nodes(&mut model, &[("split".into(), 1)]).unwrap();
+        let (old, new) = (graph(&before), graph(&model));
+        assert_eq!(old.node[..], new.node[..4], "the originals are as they were");
+        let copy = &new.node[4];
+        assert_eq!(
+            (copy.op_type(), &copy.input, &copy.attribute),
+            ("Split", &old.node[1].input, &old.node[1].attribute)
+        );
+        assert_eq!(copy.name(), "split/2");
+        assert_eq!(copy.output, ["s/3", ""], "`s/2` is the name of a weight, and what is left out stays out");
+    }
+
+    #[test]
+    fn copies_stand_behind_one_another_in_the_reverse_order_of_their_originals() {
+        let mut model = model();
+        repeat_nodes(&mut model, &[("softmax".into(), 1), ("relu".into(), 2)]).unwrap();
+        let names: Vec<&str> = graph(&model).node[4..].iter().map(NodeProto::name).collect();
+        assert_eq!(names, ["softmax/2", "relu/3", "relu/2"]);
+    }
+
+    #[test]
+    fn what_cannot_be_repeated_is_named_and_nothing_changes() {
+        let mut body = node("branch", "If", &["x"], &["b"]);
+        body.attribute.push(AttributeProto { g: Some(GraphProto::default()), ..AttributeProto::default() });
+        let mut original = model();
+        original.graph.as_mut().unwrap().node.extend([body, node("relu", "Relu", &["x"], &["other"])]);
+        let cases = [
+            ("absent", "no node `absent`"),
+            ("relu", "several nodes `relu`"),
+            ("view", "`view` (Reshape) cannot be repeated: it hands on its input"),
+            ("branch", "`branch` (If) cannot be repeated: its work is that of the nodes in its body"),
+        ];
+        for (name, words) in cases {
+            let mut model = original.clone();
+            let error = repeat_nodes(&mut model, &[("softmax".into(), 1), (name.into(), 1)]).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+            assert_eq!(model, original);
+        }
+    }
+
+    #[test]
+    fn nodes_without_a_name_of_their_own_get_one() {
+        let mut model = model();
+        let nodes = &mut model.graph.as_mut().unwrap().node;
+        nodes[0].name = None;
+        nodes[1].name = Some("softmax".into());
+        nodes.push(node("Relu/2", "Relu", &["x"], &["other"]));
+        name_nodes(&mut model);
+        let names: Vec<&str> = graph(&model).node.iter().map(NodeProto::name).collect();
+        assert_eq!(names, ["Relu/3", "softmax", "softmax/2", "view", "Relu/2"]);
+    }
+}

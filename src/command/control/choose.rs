@@ -69,3 +69,53 @@ fn smallest(times_us: &[f64]) -> Option<usize> {
     let positive = times_us.iter().enumerate().filter(|(_, time)| **time > 0.0);
     positive.min_by(|a, b| a.1.total_cmp(b.1)).map(|(node, _)| node)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reached(times_us: &[f64], copies: &[u32]) -> f64 {
+        times_us.iter().zip(copies).map(|(time, copies)| time * f64::from(*copies)).sum()
+    }
+
+    #[test]
+    fn the_nearest_sum_wins() {
+        assert_eq!(choose(&[50.0, 30.0, 21.0], 50.0), [1, 0, 0]);
+        assert_eq!(choose(&[50.0, 30.0, 21.0], 52.0), [0, 1, 1]);
+        assert_eq!(choose(&[50.0, 30.0, 20.0], 130.0), [1, 2, 1], "one whole round, then the rest");
+    }
+
+    #[test]
+    fn at_least_one_copy_is_made_however_large() {
+        assert_eq!(choose(&[100.0, 90.0], 5.0), [0, 1]);
+    }
+
+    #[test]
+    fn what_takes_no_time_is_never_copied() {
+        assert_eq!(choose(&[0.0, 10.0], 25.0), [0, 3]);
+        assert_eq!(choose(&[0.0, 0.0], 25.0), [0, 0]);
+        assert_eq!(choose(&[], 25.0), []);
+        assert_eq!(choose(&[1.0], 0.0), [0]);
+    }
+
+    proptest! {
+        /// No single node more or less would come nearer, by more than the steps are wide.
+        #[test]
+        fn the_size_is_reached_within_the_smallest_node(
+            times in proptest::collection::vec(0.5..200.0_f64, 1..40),
+            fraction in 0.05..3.0_f64,
+        ) {
+            let total: f64 = times.iter().sum();
+            let (wanted, smallest) = (total * fraction, times.iter().copied().fold(f64::INFINITY, f64::min));
+            let copies = choose(&times, wanted);
+            let off = (reached(&times, &copies) - wanted).abs();
+            prop_assert!(copies.iter().any(|copies| *copies > 0));
+            let largest = times.iter().copied().fold(0.0, f64::max);
+            prop_assert!(off <= largest / 2.0 + wanted / 100.0 || reached(&times, &copies) <= smallest, "{off} {copies:?}");
+            let (least, most) = (copies.iter().min().unwrap(), copies.iter().max().unwrap());
+            prop_assert!(most - least <= 1, "spread evenly: {copies:?}");
+        }
+    }
+}
