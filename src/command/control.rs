@@ -102,49 +102,83 @@ pub(super) struct Control {
     pub plain: Planned,
     /// The same with copies, in the order of the wishes.
     pub treated: Vec<Treated>,
-    /// What the plain graph's nodes took in the launch that the sizes were chosen by.
+    /// What the plain graph's nodes took in the launch that sizes are chosen by.
     pub measured: LaunchResult,
-    _folder: tempfile::TempDir,
+    original: Planned,
+    model: ModelProto,
+    folder: tempfile::TempDir,
 }
 
 /// Makes the graphs. Takes two launches, one of them measured.
 ///
 /// # Errors
-/// Scenarios that cannot have a control, each with the reason: other providers than the CPU, weights beyond what is written
-/// for it or what the disk has, a wish that means no operator or one that cannot be repeated, a graph that does not run as
-/// the original does. Also failed launches and interrupts.
+/// Those of [`Control::open`] and [`Control::treat`].
 pub(super) fn prepare(
     session: &Session,
     terminal: &mut Terminal,
     planned: &Planned,
     wishes: &[Wish],
 ) -> anyhow::Result<Control> {
-    let folder = session.folder()?;
-    refuse(planned, folder.path())?;
-    let optimized = folder.path().join("optimized.onnx");
-    terminal.status.progress_message(&format!("{} (its optimized graph)", planned.id));
-    let original = session.launch_for_graph(planned, &optimized)?;
-    let mut model = file::read(&optimized)?;
-    external::check(&model, &optimized)?;
-    repeat::name_nodes(&mut model);
-    if let Some(graph) = &mut model.graph {
-        order::turn_branches(graph);
-    }
-    let plain = write(&model, planned, folder.path(), "plain")?;
-    terminal.status.progress_message(&format!("{} (its nodes, to choose from)", planned.id));
-    let measured = calmest(session, &plain)?;
-    same_structure(planned, &original, &measured)?;
-    let candidates = Candidates::of(&model, &measured);
-    let mut treated = Vec::new();
+    let mut control = Control::open(session, terminal, planned)?;
     for wish in wishes {
-        for meant in candidates.meant(wish).with_context(|| format!("{}: no control", planned.id))? {
-            let name = format!("treated-{}", treated.len() + 1);
-            terminal.status.progress_message(&format!("{} (the size of {name})", planned.id));
-            let graph = Graph { model: &model, original: planned, folder: folder.path(), name: &name };
-            treated.push(sized(session, &graph, &candidates, &meant, wish.fraction)?);
-        }
+        control.treat(session, terminal, wish)?;
     }
-    Ok(Control { plain, treated, measured, _folder: folder })
+    Ok(control)
+}
+
+impl Control {
+    /// Makes the plain graph and measures its nodes.
+    ///
+    /// # Errors
+    /// Scenarios that cannot have a control, each with the reason: other providers than the CPU, weights beyond what is
+    /// written for it or what the disk has, a graph that does not run as the original does. Also failed launches and
+    /// interrupts.
+    pub fn open(session: &Session, terminal: &mut Terminal, planned: &Planned) -> anyhow::Result<Control> {
+        let folder = session.folder()?;
+        refuse(planned, folder.path())?;
+        let optimized = folder.path().join("optimized.onnx");
+        terminal.status.progress_message(&format!("{} (its optimized graph)", planned.id));
+        let original = session.launch_for_graph(planned, &optimized)?;
+        let mut model = file::read(&optimized)?;
+        external::check(&model, &optimized)?;
+        repeat::name_nodes(&mut model);
+        if let Some(graph) = &mut model.graph {
+            order::turn_branches(graph);
+        }
+        let plain = write(&model, planned, folder.path(), "plain")?;
+        terminal.status.progress_message(&format!("{} (its nodes, to choose from)", planned.id));
+        let measured = calmest(session, &plain)?;
+        same_structure(planned, &original, &measured)?;
+        Ok(Control { plain, treated: Vec::new(), measured, original: planned.clone(), model, folder })
+    }
+
+    /// Adds the treated graphs that a wish asks for, each of the size that was measured to come nearest.
+    ///
+    /// # Errors
+    /// A wish that means no operator, or one that cannot be repeated. Also failed launches and interrupts.
+    pub fn treat(&mut self, session: &Session, terminal: &mut Terminal, wish: &Wish) -> anyhow::Result<()> {
+        let candidates = Candidates::of(&self.model, &self.measured);
+        for meant in candidates.meant(wish).with_context(|| format!("{}: no control", self.original.id))? {
+            let name = format!("treated-{}", self.treated.len() + 1);
+            terminal.status.progress_message(&format!("{} (the size of {name})", self.original.id));
+            let graph = Graph { model: &self.model, original: &self.original, folder: self.folder.path(), name: &name };
+            self.treated.push(sized(session, &graph, &candidates, &meant, wish.fraction)?);
+        }
+        Ok(())
+    }
+
+    /// The operators that can be repeated, by descending time.
+    pub fn repeatable(&self) -> Vec<Repeatable> {
+        Candidates::of(&self.model, &self.measured).repeatable()
+    }
+}
+
+/// An operator that can be repeated, and what it takes in the plain graph.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Repeatable {
+    pub key: OperatorKey,
+    pub group: Option<Group>,
+    pub self_us: f64,
 }
 
 /// What a treated graph is made from.

@@ -13,7 +13,7 @@ use super::trailers::{self, Commits};
 use super::{Terminal, current_directory};
 
 /// What changes how findings count, over all scenarios: rules that are in force, then what commits allow.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Rules(Vec<Rule>);
 
 impl Rules {

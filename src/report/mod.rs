@@ -1,5 +1,6 @@
 //! The report: the sole input of every renderer, saved as JSON and replayable.
 
+pub mod calibration;
 pub mod document;
 pub mod figures;
 #[cfg(test)]

@@ -21,10 +21,11 @@ use super::policy::Rules;
 use super::suite::{Session, Suite};
 use super::{Exit, Terminal, outputs, plan};
 
+use pairing::Matched;
 use sides::Sides;
-use turns::Turns;
-use way::Way;
+use turns::{Results, Turns};
 pub(super) use way::WayError;
+use way::{Both, Way};
 
 /// Measures both sides in turns and judges the head by the base; or compares two saved reports.
 ///
@@ -71,7 +72,8 @@ fn measure(
     }
     show::announce(terminal, sides, looks, expected);
     let rules = Rules::read(&session.config, &way.commits(), terminal)?;
-    let mut turns = Turns::new(&session, &rules, &sides.matched, &libraries, looks, sides.is_suite);
+    let results = if sides.is_suite { Results::Kept } else { Results::Shown };
+    let mut turns = Turns::new(&session, &rules, &sides.matched, &libraries, looks, results);
     let interrupted = turns.run(terminal)?;
     let facts = report::Sides {
         arguments: way::repeated(way, arguments),
@@ -91,6 +93,28 @@ fn measure(
         return Err(LaunchFailure::Interrupted.into());
     }
     finish(terminal, report, arguments)
+}
+
+/// Runs the gate over pairs of scenarios, base and head, exactly as `compare` does, and returns what it says of each, and
+/// which it measured again. Nothing is shown or kept.
+///
+/// # Errors
+/// An interrupt.
+pub(super) fn gate(
+    session: &Session,
+    terminal: &mut Terminal,
+    both: Vec<(Planned, Planned)>,
+    looks: &Looks,
+) -> anyhow::Result<(Vec<ScenarioReport>, Vec<ScenarioId>)> {
+    let order: Vec<ScenarioId> = both.iter().map(|(_, head)| head.id.clone()).collect();
+    let matched = Matched { both, ..Matched::default() };
+    let libraries = Both { base: session.library.clone(), head: session.library.clone() };
+    // What is allowed to be slower must still be seen to be.
+    let mut turns = Turns::new(session, &Rules::default(), &matched, &libraries, looks, Results::Returned);
+    if turns.run(terminal)? {
+        return Err(LaunchFailure::Interrupted.into());
+    }
+    Ok((turns.reports(&order), turns.facts(None).confirmed))
 }
 
 /// Shows what it comes to, and writes the files that were asked for.

@@ -23,12 +23,22 @@ use super::way::Both;
 /// Pairs below which no probability reaches the level of a confirmation.
 const FEWEST_CONFIRMING: u32 = 5;
 
+/// What becomes of a scenario's result as soon as there is nothing more to do for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Results {
+    /// It is shown, and the head's may become a baseline.
+    Kept,
+    /// It is shown.
+    Shown,
+    /// Whoever asked for it sees to it.
+    Returned,
+}
+
 /// A measurement of both sides on its way.
 pub(super) struct Turns<'a> {
     session: &'a Session,
     looks: &'a Looks,
-    /// True where the results of the head may become baselines.
-    keeps_results: bool,
+    results: Results,
     blocks: Blocks,
     units: Vec<Unit>,
     shown: Vec<bool>,
@@ -47,7 +57,7 @@ impl<'a> Turns<'a> {
         matched: &Matched,
         libraries: &Both<Library>,
         looks: &'a Looks,
-        keeps_results: bool,
+        results: Results,
     ) -> Turns<'a> {
         let policy = |head: &Planned| {
             let class = session.fingerprint(head.scenario.provider).dir_name();
@@ -79,7 +89,7 @@ impl<'a> Turns<'a> {
         let mut turns = Turns {
             session,
             looks,
-            keeps_results,
+            results,
             blocks: Blocks::of(groups, order_seed, Detail::Usual),
             shown: vec![false; units.len()],
             units,
@@ -310,11 +320,13 @@ impl<'a> Turns<'a> {
             }
             *shown = true;
             let report = unit.report();
-            if let (ScenarioResult::Measured { .. }, true) = (&report.result, self.keeps_results) {
+            if let (ScenarioResult::Measured { .. }, Results::Kept) = (&report.result, self.results) {
                 let class = self.session.fingerprint(unit.planned.scenario.provider);
                 self.session.results.save(&SavedResult::new("compare", &report, class, &self.session.machine, None))?;
             }
-            outputs::scenario(terminal, &report)?;
+            if self.results != Results::Returned {
+                outputs::scenario(terminal, &report)?;
+            }
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::summary::OperatorKey;
 use crate::taxonomy::Group;
 
 use super::choose::choose;
-use super::{Target, Wish, suite};
+use super::{Repeatable, Target, Wish, suite};
 
 /// A copy disturbs where other nodes than this share of the time run earlier or later because of it.
 const DISTURBING_SHARE: f64 = 0.001;
@@ -140,6 +140,19 @@ impl<'a> Candidates<'a> {
         let before_us = self.total_us - own_us;
         let machine = if before_us > 0.0 && others_us > 0.0 { others_us / before_us } else { 1.0 };
         now_us / own_us / machine - 1.0
+    }
+
+    /// The operators that can be repeated, by descending time.
+    pub fn repeatable(&self) -> Vec<Repeatable> {
+        let copied = |one: &&Operator<'_>| one.nodes.iter().any(|node| node.self_us > 0.0);
+        let mut found: Vec<Repeatable> = self
+            .operators
+            .iter()
+            .filter(copied)
+            .map(|one| Repeatable { key: one.key.clone(), group: one.group, self_us: one.total_us })
+            .collect();
+        found.sort_by(|a, b| b.self_us.total_cmp(&a.self_us));
+        found
     }
 
     /// The operators by descending time.

@@ -3,6 +3,7 @@
 //! Whatever comes from a model or a machine passes through `escape`: it can open no tag, no table cell and no link,
 //! and mentions nobody.
 
+pub mod calibration;
 pub(super) mod escape;
 mod paired;
 mod scenario;

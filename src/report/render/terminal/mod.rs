@@ -3,6 +3,7 @@
 //! Colours are written as ANSI escapes; a caller whose stream shows none wraps it in `anstream::AutoStream`, which
 //! strips them. Names from models are escaped, so the only escapes in the output are the renderer's.
 
+pub mod calibration;
 mod changes;
 mod closing;
 mod paired;
