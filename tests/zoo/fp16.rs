@@ -12,17 +12,17 @@ use nongemm::onnx::proto::tensor_proto::DataType;
 use nongemm::zoo::{self, BuildShape, BuiltModel, Tier, weights};
 use ort::session::builder::GraphOptimizationLevel::{All, Disable};
 
-use super::detectors;
 use super::outputs::CASES;
 use super::reference::build;
 use super::runtime::{only_session, run, session};
+use super::{detections, detectors};
 
 const HALF: Kind = Kind::Tensor(DataType::Float16 as i32);
 
 /// The shape at which a model costs least.
 fn smallest(name: &str) -> BuildShape {
     if detectors::MODELS.contains(&name) {
-        return BuildShape { batch: 1, sequence: None, image: Some(detectors::SMALL) };
+        return BuildShape { batch: 1, sequence: None, image: Some(detections::SMALL) };
     }
     let case = CASES.iter().rfind(|(model, ..)| *model == name).unwrap_or_else(|| panic!("{name} has no case"));
     BuildShape { batch: case.1, sequence: case.2, image: case.3 }
@@ -72,7 +72,7 @@ fn every_model_is_built_and_loaded() {
 }
 
 /// The same weights in both precisions, unoptimized and fully optimized. What a detector finds depends on comparisons,
-/// which rounding to fp16 may turn, so its outputs cannot be held against one another.
+/// which rounding to fp16 may turn, so its outputs cannot be held against one another: `detections.rs` counts.
 #[test]
 fn outputs_are_near_those_of_fp32() {
     let compared = |name: &str| !detectors::MODELS.contains(&name);

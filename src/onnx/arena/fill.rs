@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Arena, Region, Values};
 
-/// Numbers of a piece that are drawn, in bytes; the rest are copies of stretches of them.
-const DRAWN_BYTES: usize = 256 << 10;
-/// Longest stretch that one thread fills at a time, in bytes.
-const PIECE_BYTES: usize = 32 << 20;
+/// So many numbers of a piece are drawn; the rest are copies of stretches of them.
+const DRAWN: usize = 64 << 10;
+/// Stretches begin and end at multiples of so many numbers: a cache line of singles.
+const STEP: usize = 16;
+/// Numbers that one thread fills at a time, at most.
+const PIECE: usize = 8 << 20;
 /// More threads than this wait for memory instead of filling it.
 const FILLING_THREADS: usize = 4;
 
@@ -24,7 +26,7 @@ impl Arena {
         let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || {
             while let Some(piece) = next() {
-                draw(piece.bytes, piece.values, piece.start);
+                draw(piece.bytes, piece.values, piece.seed);
             }
         };
         std::thread::scope(|scope| {
@@ -40,45 +42,47 @@ impl Arena {
 /// A part of one region.
 struct Piece<'a> {
     bytes: &'a mut [u8],
-    start: u64,
     values: Values,
+    seed: u64,
 }
 
-/// Cuts the arena at the ends of its regions and every [`PIECE_BYTES`] within one.
+/// Cuts the arena at the ends of its regions and every [`PIECE`] numbers within one.
 fn pieces<'a>(regions: &[Region], mut rest: &'a mut [u8]) -> Vec<Piece<'a>> {
     let mut pieces = Vec::new();
     let mut start = 0;
-    for region in regions {
-        while start < region.end {
-            let left = usize::try_from(region.end - start).unwrap_or(usize::MAX);
-            let (bytes, after) = rest.split_at_mut(left.min(PIECE_BYTES));
+    for &Region { end, values, mut seed } in regions {
+        while start < end {
+            let left = usize::try_from(end - start).unwrap_or(usize::MAX);
+            let (bytes, after) = rest.split_at_mut(left.min(PIECE * values.width()));
             let size = bytes.len() as u64;
-            pieces.push(Piece { bytes, start, values: region.values });
-            (rest, start) = (after, start + size);
+            pieces.push(Piece { bytes, values, seed });
+            (rest, start, seed) = (after, start + size, seed + 4 * PIECE as u64);
         }
     }
     pieces
 }
 
-/// Fills `part` with values that depend on nothing but their kind and `seed`.
+/// Fills `part` with values that depend on nothing but their kind and `seed`. Kinds that differ in their type alone give
+/// the same numbers, rounded.
 ///
 /// Drawing every number would take most of a launch's start. Stretches of irregular length from irregular places repeat
 /// with no period, which is what caches and the runtime's search for equal content could notice.
 pub fn draw(part: &mut [u8], values: Values, seed: u64) {
-    const LINE: usize = super::LINE as usize;
     if let Values::Repeated(byte) = values {
         part.fill(byte);
         return;
     }
+    let width = values.width();
     let mut random = fastrand::Rng::with_seed(seed);
-    let (drawn, mut rest) = part.split_at_mut(part.len().min(DRAWN_BYTES));
-    for bytes in drawn.chunks_mut(values.width()) {
+    let (drawn, mut rest) = part.split_at_mut(part.len().min(DRAWN * width));
+    for bytes in drawn.chunks_mut(width) {
         // Packed numbers may end within a chunk; all others fill theirs.
         bytes.copy_from_slice(&values.number(&mut random)[..bytes.len()]);
     }
+    let step = STEP * width;
     while !rest.is_empty() {
-        let from = LINE * random.usize(0..drawn.len() / LINE);
-        let length = (LINE * random.usize(64..1024)).min(drawn.len() - from).min(rest.len());
+        let from = step * random.usize(0..drawn.len() / step);
+        let length = (step * random.usize(64..1024)).min(drawn.len() - from).min(rest.len());
         let (now, later) = rest.split_at_mut(length);
         now.copy_from_slice(&drawn[from..from + length]);
         rest = later;
@@ -101,6 +105,8 @@ fn ask_for_huge_pages(_: &mut [u8]) {}
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::super::Weight;
     use super::*;
     use crate::onnx::proto::tensor_proto::DataType;
@@ -141,9 +147,38 @@ mod tests {
 
     #[test]
     fn regions_longer_than_a_piece_are_filled_to_their_end() {
-        let bytes = arena(&[((PIECE_BYTES as u64) + 4096, 0.5)]).fill();
-        let (first, rest) = bytes.split_at(PIECE_BYTES);
+        let bytes = arena(&[(4 * PIECE as u64 + 4096, 0.5)]).fill();
+        let (first, rest) = bytes.split_at(4 * PIECE);
         assert!(rest.chunks_exact(4).all(|b| f32::from_le_bytes(b.try_into().unwrap()).is_normal()));
         assert_ne!(&first[..4096], rest, "pieces differ");
+    }
+
+    #[test]
+    fn halves_are_the_singles_rounded() {
+        let filled = |data_type, width: u64| {
+            let weight = |numbers: u64, half_width| Weight {
+                dims: vec![i64::try_from(numbers).unwrap()],
+                bytes: numbers * width,
+                values: Values::around_zero(data_type, half_width),
+            };
+            let weights = [weight(1000, 0.5), weight(PIECE as u64 + 200_001, 0.03), weight(3000, 0.1)];
+            let (offsets, arena) = Arena::plan(&weights, u64::MAX, |values| values);
+            let bytes = arena.fill();
+            let part = |index: usize| {
+                let start = usize::try_from(offsets[index]).unwrap();
+                bytes[start..start + usize::try_from(weights[index].bytes).unwrap()].to_vec()
+            };
+            [0, 1, 2].map(part)
+        };
+        let (singles, halves) = (filled(DataType::Float, 4), filled(DataType::Float16, 2));
+        for (singles, halves) in singles.iter().zip(&halves) {
+            let single = singles.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+            let half = halves.chunks_exact(2).map(|b| f16::from_le_bytes(b.try_into().unwrap()));
+            assert!(
+                single
+                    .zip(half)
+                    .all(|(single, half)| (half.to_f32() - single).abs() <= 0.0005 * single.abs().max(0.125))
+            );
+        }
     }
 }

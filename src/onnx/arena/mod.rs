@@ -44,6 +44,9 @@ pub struct Arena {
 struct Region {
     end: u64,
     values: Values,
+    /// What its values are drawn from: where it would begin if all numbers were singles, so that a model has the same
+    /// weights in every precision.
+    seed: u64,
 }
 
 impl Arena {
@@ -72,17 +75,22 @@ impl Weight {
     fn room(&self) -> u64 {
         self.bytes.next_multiple_of(LINE)
     }
+
+    fn numbers(&self) -> u64 {
+        self.bytes / self.values.width() as u64
+    }
 }
 
 /// One after the other, each in a region of its own values.
 fn place_apart(weights: &[Weight]) -> (Vec<u64>, Arena) {
-    let mut end = 0;
+    let (mut end, mut next_seed) = (0, 0);
     let (offsets, regions) = weights
         .iter()
         .map(|weight| {
-            let offset = end;
+            let (offset, seed) = (end, next_seed);
             end += weight.room();
-            (offset, Region { end, values: weight.values })
+            next_seed += (weight.numbers() * 4).next_multiple_of(LINE);
+            (offset, Region { end, values: weight.values, seed })
         })
         .unzip();
     (offsets, Arena { regions, shared: false })
@@ -111,8 +119,8 @@ fn share(weights: &[Weight], capacity: u64, total: u64, kind: impl Fn(Values) ->
             offsets[index] = start + rotated(*turn, weight, size);
             *turn += 1;
         }
+        regions.push(Region { end: start + size, values, seed: start });
         start += size;
-        regions.push(Region { end: start, values });
     }
     (offsets, Arena { regions, shared: true })
 }

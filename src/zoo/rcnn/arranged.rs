@@ -1,8 +1,9 @@
 //! Values that make a detector with random weights find about as much as a trained one.
 //!
 //! Drawn weights alone give scores that are the same nearly everywhere: no detection, or as many as are allowed. A few
-//! units of the network are therefore given weights that measure local contrast, which averages to zero over any image
-//! and whose spread hardly depends on the drawn weights behind it:
+//! units of the network are therefore given weights that measure local contrast, which averages to zero over any image.
+//! Thresholds cut off all but the tail of it, so they hold for the very weights that are drawn behind it, in whatever
+//! precision:
 //!
 //! * one unit of the proposal head measures how far a column of one feature stands out from its neighbours, and is what
 //!   the scores of anchors are made of;
