@@ -23,7 +23,16 @@ pub(crate) fn regressed(operator: Option<&str>, code: FindingCode) -> Finding {
     let operator = operator.map(|key| OperatorKey(key.into()));
     let message = format!("{} is slower", operator.as_ref().map_or("the latency", |key| &key.0));
     let remedy = "Look.".to_owned();
-    Finding { code, severity: Severity::Error, scenario: ScenarioId("s".into()), operator, message, remedy }
+    Finding {
+        code,
+        severity: Severity::Error,
+        scenario: ScenarioId("s".into()),
+        operator,
+        operators: Vec::new(),
+        message,
+        remedy,
+        ruling: None,
+    }
 }
 
 /// What pairs say where nothing changed; a deviation of 0.02 resolves growth by 0.04.
@@ -46,16 +55,26 @@ pub(crate) fn unchanged(id: &str, operators: &[(&str, f64, f64)]) -> ScenarioRep
         base_share: *share,
         head_share: *share,
         normalized_ratio: Some(1.0),
-        spread: *noise,
+        group: None,
+        standard_error: *noise,
         estimate: Some(estimate(1.0, *noise)),
     };
     report.comparison = Some(Comparison {
         design: Design::Paired { pairs: 8 },
         structure: Vec::new(),
+        changes: Vec::new(),
         fingerprint: Vec::new(),
+        protocol: None,
         machine_factor: Some(1.0),
+        groups: Vec::new(),
+        drift: Vec::new(),
         operators: operators.iter().map(change).collect(),
-        latency: LatencyChange { base_us: 1e5, head_us: 1e5, estimate: Some(estimate(1.0, 0.012)) },
+        latency: LatencyChange {
+            base_us: 1e5,
+            head_us: 1e5,
+            standard_error: 0.0,
+            estimate: Some(estimate(1.0, 0.012)),
+        },
         causes: Vec::new(),
     });
     report.verdicts = operators.iter().map(|(key, ..)| judged(key, Verdict::Unchanged)).collect();
