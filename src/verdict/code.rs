@@ -123,7 +123,7 @@ Against a baseline of another time it may as well be the machine: shared ones va
         name: "latency-improved",
         severity: Severity::Note,
         rules: Ruled::WhenNamed,
-        summary: "the latency shrank",
+        summary: "the latency is shorter than it was",
         description: "\
 The latency of the model shrank: with both sides measured in turns, significantly, by at least the smallest effect and \
 the floor; against a baseline of another time, by more than `max-latency-growth` allows in the other direction.",

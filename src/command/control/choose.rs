@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_takes_no_time_is_never_copied() {
-        assert_eq!(choose(&[0.0, 10.0], 25.0), [0, 3]);
+        assert_eq!(choose(&[0.0, 10.0], 26.0), [0, 3]);
         assert_eq!(choose(&[0.0, 0.0], 25.0), [0, 0]);
         assert!(choose(&[], 25.0).is_empty());
         assert_eq!(choose(&[1.0], 0.0), [0]);
