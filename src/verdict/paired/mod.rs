@@ -128,11 +128,11 @@ impl Paired<'_> {
         let (operators, latency) = verdicts.split_at(comparison.operators.len());
         for judged in latency {
             let LatencyChange { base_us, head_us, estimate, .. } = comparison.latency;
-            let change = words::change("the latency", base_us, head_us, None, estimate, self.pairs);
+            let change = words::change("the latency is", base_us, head_us, None, estimate, self.pairs);
             self.changed(judged, [FindingCode::LatencyRegressed, FindingCode::LatencyImproved], change);
         }
         for (operator, judged) in comparison.operators.iter().zip(operators) {
-            let name = words::operator(&operator.key, &operator.provider);
+            let name = words::operator(&operator.key, &operator.provider) + " takes";
             let (base_us, head_us, factor) = (operator.base_us, operator.head_us, comparison.machine_factor);
             let change = words::change(&name, base_us, head_us, factor, operator.estimate, self.pairs);
             self.changed(judged, [FindingCode::OperatorRegressed, FindingCode::OperatorImproved], change);

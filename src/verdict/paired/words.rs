@@ -5,7 +5,7 @@ use crate::summary::OperatorKey;
 
 use super::super::{Judged, words};
 
-/// From what to what, with the ratio, its interval and its probability.
+/// From what to what, `what` with its verb, and then the ratio, its interval and its probability.
 pub(super) fn change(
     what: &str,
     base_us: f64,
@@ -14,7 +14,7 @@ pub(super) fn change(
     estimate: Option<Estimate>,
     count: u32,
 ) -> String {
-    let times = format!("{what} takes {}, {} in the base", words::time(head_us), words::time(base_us));
+    let times = format!("{what} {}, {} in the base", words::time(head_us), words::time(base_us));
     let Some(estimate) = estimate else { return times };
     let factor = machine_factor.map(|factor| format!("with the machine factor of {factor:.2} divided out, "));
     format!("{times}: {}{}", factor.unwrap_or_default(), ratio(&estimate, count))
