@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use graphs::{FLOAT, floats, graph, ints, node, value};
+use graphs::{FLOAT, floats, graph, node, value};
 use nongemm::compare::{self, ChangeKind, Comparison};
 use nongemm::onnx::proto::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 use nongemm::report::{Report, ScenarioResult};
@@ -49,9 +49,19 @@ impl Chain {
         name
     }
 
-    fn integers(&mut self, values: Vec<i64>) -> String {
+    /// Bytes of an element type: 2 for unsigned, 3 for signed ones.
+    fn bytes(&mut self, dims: &[i64], element: i32) -> String {
         let name = format!("w{}", self.initializers.len());
-        self.initializers.push(ints(&name, &[i64::try_from(values.len()).unwrap()], values));
+        let count = dims.iter().product::<i64>();
+        let int32_data = (0..count).map(|i| i32::try_from(i * 37 % 101).unwrap()).collect();
+        let (name_, dims) = (Some(name.clone()), dims.to_vec());
+        self.initializers.push(TensorProto {
+            name: name_,
+            dims,
+            data_type: Some(element),
+            int32_data,
+            ..TensorProto::default()
+        });
         name
     }
 
@@ -163,6 +173,30 @@ fn convolutions() -> Vec<u8> {
     chain.build(("x", &[1, 3, 16, 16]), &pooled, &[1, 16, 8, 8])
 }
 
+/// A matrix product, a convolution and a sum between QuantizeLinear and DequantizeLinear.
+fn quantized() -> Vec<u8> {
+    let mut chain = Chain::default();
+    let scale = chain.scalar(0.02);
+    let zero = chain.bytes(&[], 2);
+    let mut round = |chain: &mut Chain, x: &str| {
+        let quantized = chain.add("QuantizeLinear", &[x, &scale, &zero]);
+        chain.add("DequantizeLinear", &[&quantized, &scale, &zero])
+    };
+    let x = round(&mut chain, "x");
+    let weights = chain.bytes(&[8, 4, 3, 3], 3);
+    let (weight_scale, weight_zero) = (chain.scalar(0.01), chain.bytes(&[], 3));
+    let weight = chain.add("DequantizeLinear", &[&weights, &weight_scale, &weight_zero]);
+    let convolved = chain.with("Conv", &[&x, &weight], vec![integers("pads", &[1, 1, 1, 1])]);
+    let convolved = round(&mut chain, &convolved);
+    let sum = chain.add("Add", &[&convolved, &convolved]);
+    let sum = round(&mut chain, &sum);
+    let matrix = chain.bytes(&[8, 8], 3);
+    let matrix = chain.add("DequantizeLinear", &[&matrix, &weight_scale, &weight_zero]);
+    let product = chain.add("MatMul", &[&sum, &matrix]);
+    let end = round(&mut chain, &product);
+    chain.build(("x", &[1, 4, 8, 8]), &end, &[1, 8, 8, 8])
+}
+
 /// The summaries of one model by optimization level.
 fn by_level(name: &str, model: &[u8]) -> BTreeMap<String, Summary> {
     let project = Project::new(&format!("[suite]\nmodels = [\"{name}.onnx\"]\n"));
@@ -243,6 +277,14 @@ fn convolutions_are_folded_fused_and_laid_out_in_blocks() {
     let undone = fusions(&compared(&levels, "all", "disable"));
     assert!(undone.contains(&"batch-normalization-folding-3".to_owned()), "{undone:?}");
     assert_eq!(alone(&compared(&levels, "all", "disable")), Vec::<&str>::new());
+}
+
+#[test]
+fn quantized_operators_are_fused_and_undone() {
+    let levels = by_level("quantized", &quantized());
+    let extended = compared(&levels, "basic", "extended");
+    let won = ["quantized-convolution-fusion+1", "quantized-product-fusion+1", "quantized-arithmetic-fusion+1"];
+    assert_eq!(fusions(&extended), won, "{:#?}", extended.changes);
 }
 
 #[test]

@@ -178,13 +178,10 @@ fn moves(key: &OperatorKey, placement: &Placement<'_>, found: &mut Vec<Structura
 /// Executions by something that is read out of their inputs' text.
 type Tally<T> = BTreeMap<T, u32>;
 
-/// Executions that one side has and the other lacks, each way.
-fn missing<T: Ord + Clone>(base: &Tally<T>, head: &Tally<T>) -> (Vec<(T, u32)>, Vec<(T, u32)>) {
-    let less = |a: &Tally<T>, b: &Tally<T>| -> Vec<(T, u32)> {
-        let left = |(what, count): (&T, &u32)| (what.clone(), count.saturating_sub(*b.get(what).unwrap_or(&0)));
-        a.iter().map(left).filter(|(_, count)| *count > 0).collect()
-    };
-    (less(base, head), less(head, base))
+/// Executions that one side has and the other lacks.
+fn missing<T: Ord + Clone>(has: &Tally<T>, lacks: &Tally<T>) -> Tally<T> {
+    let left = |(what, count): (&T, &u32)| (what.clone(), count.saturating_sub(*lacks.get(what).unwrap_or(&0)));
+    has.iter().map(left).filter(|(_, count)| *count > 0).collect()
 }
 
 fn tally<'a, T: Ord>(operator: &'a SideOperator, of: impl Fn(&'a str) -> T) -> Tally<T> {
@@ -210,17 +207,17 @@ fn extents_of(inputs: &str) -> String {
 /// otherwise some nodes went, and the types of the others are what they were.
 fn types(key: &OperatorKey, provider: &str, base: &SideOperator, head: &SideOperator) -> Option<StructuralDifference> {
     let (before, now) = (tally(base, types_of), tally(head, types_of));
-    let (lost, gained) = missing(&before, &now);
+    let (lost, gained) = (missing(&before, &now), missing(&now, &before));
     let as_often = base.executions == head.executions;
     if !as_often && before.keys().any(|types| now.contains_key(types)) {
         return None;
     }
-    let most = |counts: &[(BTreeSet<&str>, u32)]| {
+    let most = |counts: &Tally<BTreeSet<&str>>| {
         counts.iter().max_by_key(|(_, count)| *count).map(|(types, _)| types.iter().map(|t| (*t).to_owned()).collect())
     };
     let (from, to): (BTreeSet<String>, BTreeSet<String>) = (most(&lost)?, most(&gained)?);
     let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>().join(" ");
-    let executions = lost.iter().map(|(_, count)| count).sum::<u32>().min(gained.iter().map(|(_, count)| count).sum());
+    let executions = lost.values().sum::<u32>().min(gained.values().sum());
     let none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
     Some(StructuralDifference::Types {
         key: key.clone(),
@@ -237,13 +234,13 @@ fn shapes(key: &OperatorKey, provider: &str, base: &SideOperator, head: &SideOpe
     if !known || base.executions != head.executions || tally(base, extents_of) == tally(head, extents_of) {
         return None;
     }
-    let (lost, gained) = missing(&tally(base, str::to_owned), &tally(head, str::to_owned));
+    let (before, now) = (tally(base, str::to_owned), tally(head, str::to_owned));
     let shape = |(inputs, executions)| SideShape { inputs, executions };
     Some(StructuralDifference::Shapes {
         key: key.clone(),
         provider: provider.to_owned(),
-        base: lost.into_iter().map(shape).collect(),
-        head: gained.into_iter().map(shape).collect(),
+        base: missing(&before, &now).into_iter().map(shape).collect(),
+        head: missing(&now, &before).into_iter().map(shape).collect(),
     })
 }
 

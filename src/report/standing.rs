@@ -320,6 +320,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_allowed_passes_and_says_so() {
+        let mut scenario = fixtures::gate_failed().scenarios.remove(0);
+        scenario.findings.retain(|finding| finding.severity == Severity::Note);
+        assert!(scenario.findings.iter().any(|finding| finding.ruling.is_some()));
+        assert_eq!(Standing::of(&scenario).word(), "pass, allowed");
+        scenario.findings.retain(|finding| finding.ruling.is_none());
+        assert_eq!(Standing::of(&scenario), Standing::Improved);
+    }
+
+    #[test]
     fn the_sentence_begins_with_what_decided() {
         let mut report = fixtures::check();
         assert_eq!(

@@ -68,6 +68,11 @@ pub fn same_kind(a: &Finding, b: &Finding) -> bool {
     same && a.remedy == b.remedy && a.ruling == b.ruling
 }
 
+/// What to do about a finding; nothing where somebody has allowed it.
+pub fn remedy(finding: &Finding) -> &str {
+    if finding.ruling.is_some() && finding.severity == Severity::Note { "" } else { &finding.remedy }
+}
+
 /// Who changed how a finding counts, and why; `None` where nobody did.
 pub fn ruling(finding: &Finding) -> Option<String> {
     let ruling = finding.ruling.as_ref()?;

@@ -147,7 +147,6 @@ fn is_data_dependent(key: &OperatorKey) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::summary::testing::{LaunchResult, launch, op, summary_of};
 
     /// A detector's head: a suppression keeps `kept` boxes, which are gathered, while the backbone sees the image alone.

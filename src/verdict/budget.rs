@@ -26,7 +26,7 @@ pub(super) fn exceeded(summary: &Summary, budgets: &[Budget], same_class: bool, 
     let code = FindingCode::BudgetExceeded;
     let non_gemm = summary.non_gemm_share().median();
     let groups = summary.groups();
-    let latency_ms = summary.latency_us.median() / 1000.0;
+    let latency_us = summary.latency_us.median();
     let mut found = Vec::new();
     for budget in budgets {
         if let Some(bound) = budget.max_non_gemm_share.filter(|bound| non_gemm > *bound) {
@@ -42,9 +42,10 @@ pub(super) fn exceeded(summary: &Summary, budgets: &[Budget], same_class: bool, 
             let message = format!("the share of {group} is {share}, above its budget of {bound}");
             found.push(Draft::new(code, message, "Reduce its operators, largest first, or raise `max-group-share`."));
         }
-        if let Some(bound) = budget.max_latency_ms.filter(|bound| latency_ms > *bound) {
+        if let Some(bound_us) = budget.max_latency_ms.map(|ms| ms * 1000.0).filter(|bound| latency_us > *bound) {
             let gates = steady && (same_class || budget.for_this_machine);
-            let mut message = format!("the latency is {latency_ms:.2} ms, above its budget of {bound:.2} ms");
+            let (latency, bound) = (words::time(latency_us), words::time(bound_us));
+            let mut message = format!("the latency is {latency}, above its budget of {bound}");
             if !gates {
                 message += "; no failure on launches that disagree, or on a machine class that neither a baseline nor the \
                             budget's `machine` names";

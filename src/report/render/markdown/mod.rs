@@ -61,7 +61,7 @@ fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
             messages.push(format!("and {} more", kind.len() - ALIKE));
         }
         messages.extend(wording::ruling(kind[0]).map(|ruling| format!("*{}*", sentence(&ruling))));
-        let (id, remedy, code) = (code(&kind[0].scenario.0), sentence(&kind[0].remedy), kind[0].code);
+        let (id, remedy, code) = (code(&kind[0].scenario.0), sentence(wording::remedy(kind[0])), kind[0].code);
         writeln!(writer, "| {sign} | {id} | **{code}**: {} | {remedy} |", messages.join("<br>"))?;
     }
     writeln!(writer)

@@ -83,9 +83,10 @@ pub(super) fn findings(page: &mut Page<'_>, report: &ScenarioReport, verbosity: 
         if let Some(ruling) = wording::ruling(kind[0]) {
             page.paragraph(INDENT * 2, page.charset.arrow(), YELLOW, &ruling, INDENT)?;
         }
-        if !kind[0].remedy.is_empty() {
+        let remedy = wording::remedy(kind[0]);
+        if !remedy.is_empty() {
             let arrow = page.charset.arrow();
-            page.paragraph(INDENT * 2, arrow, DIM, &kind[0].remedy, INDENT)?;
+            page.paragraph(INDENT * 2, arrow, DIM, remedy, INDENT)?;
         }
     }
     Ok(())
