@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::summary::{Group, Sample, Side};
+use crate::summary::{Group, Sample, Side, SideOperator};
 
 /// One group's time on both sides: medians over launches of what its operators sum to, in microseconds per run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,10 @@ pub(super) fn groups(base: &Side, head: &Side, factor: Option<f64>) -> Vec<Group
 
 fn total(side: &Side, group: Option<Group>) -> f64 {
     let mut sums = vec![0.0; side.latency_us.len()];
-    for operator in side.operators.iter().filter(|operator| operator.group == group) {
+    // In an order of their own, so that the sum does not hang on the side's.
+    let mut operators: Vec<&SideOperator> = side.operators.iter().filter(|operator| operator.group == group).collect();
+    operators.sort_by_key(|operator| (&operator.key, &operator.provider));
+    for operator in operators {
         for (sum, us) in sums.iter_mut().zip(&operator.self_us.0) {
             *sum += us;
         }

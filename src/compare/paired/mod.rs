@@ -34,7 +34,7 @@ pub fn paired_where(
     scenarios: &[(&Side, &Side)],
     tested: impl Fn(usize, Option<&SideOperator>) -> bool,
 ) -> Vec<Comparison> {
-    let turns: Vec<Turns<'_>> = scenarios.iter().map(|(base, head)| Turns::of(base, head)).collect();
+    let turns: Vec<Turns> = scenarios.iter().map(|(base, head)| Turns::of(base, head)).collect();
     let wanted = |(index, place): &(usize, Place)| {
         let operator = turns[*index].operator(*place);
         operator.is_none_or(centring::is_timed) && tested(*index, operator.map(|operator| &operator.head))
@@ -47,7 +47,7 @@ pub fn paired_where(
         let found = places.iter().position(|other| *other == (index, place));
         found.map_or(Adjusted { slower: 1.0, faster: 1.0 }, |found| outcome.adjusted[found])
     };
-    let compared = |(index, scenario): (usize, &Turns<'_>)| scenario.compared(&outcome, |place| adjusted(index, place));
+    let compared = |(index, scenario): (usize, &Turns)| scenario.compared(&outcome, |place| adjusted(index, place));
     turns.iter().enumerate().map(compared).collect()
 }
 

@@ -32,9 +32,9 @@ pub(super) enum Place {
 }
 
 /// One scenario's two sides, cut to the pairs that both have.
-pub(super) struct Turns<'a> {
-    base: &'a Side,
-    head: &'a Side,
+pub(super) struct Turns {
+    base: Side,
+    head: Side,
     pairs: usize,
     operators: Vec<Paired>,
     latency: (Sample, Sample),
@@ -44,20 +44,27 @@ pub(super) struct Turns<'a> {
     prior_variance: f64,
 }
 
-impl<'a> Turns<'a> {
-    pub(super) fn of(base: &'a Side, head: &'a Side) -> Self {
+impl Turns {
+    pub(super) fn of(base: &Side, head: &Side) -> Self {
         let shortest = |side: &Side| side.operators.iter().map(|operator| operator.self_us.len()).min();
         let latencies = base.latency_us.len().min(head.latency_us.len());
         let pairs = shortest(base).into_iter().chain(shortest(head)).fold(latencies, usize::min);
         let first = |sample: &Sample| Sample(sample.0.iter().take(pairs).copied().collect());
         let cut = |operator: &SideOperator| SideOperator { self_us: first(&operator.self_us), ..operator.clone() };
-        let operator = |(base, head): (&SideOperator, &SideOperator)| {
-            let (base, head) = (cut(base), cut(head));
-            Paired { logs: logs(&base.self_us, &head.self_us), base, head }
+        let cut = |side: &Side| Side {
+            latency_us: first(&side.latency_us),
+            operators: side.operators.iter().map(cut).collect(),
+            ..side.clone()
         };
-        let operators: Vec<Paired> = common_operators(base, head).into_iter().map(operator).collect();
+        let (base, head) = (cut(base), cut(head));
+        let operator = |(base, head): (&SideOperator, &SideOperator)| Paired {
+            logs: logs(&base.self_us, &head.self_us),
+            base: base.clone(),
+            head: head.clone(),
+        };
+        let operators: Vec<Paired> = common_operators(&base, &head).into_iter().map(operator).collect();
         let common = Common::of(&operators, pairs);
-        let latency = (first(&base.latency_us), first(&head.latency_us));
+        let latency = (base.latency_us.clone(), head.latency_us.clone());
         let mut turns = Turns { base, head, pairs, operators, latency, common, prior_variance: 0.0 };
         turns.prior_variance = turns.prior_variance();
         turns
@@ -108,7 +115,7 @@ impl<'a> Turns<'a> {
             self.hypothesis(place).map(|hypothesis| estimate(&hypothesis, own_part, adjusted(place), outcome))
         };
         let both: Vec<_> = self.operators.iter().map(|operator| (&operator.base, &operator.head)).collect();
-        let machine = MachineFactor::of(&both, self.base, self.head);
+        let machine = MachineFactor::of(&both, &self.base, &self.head);
         let change = |(index, operator): (usize, &Paired)| {
             let estimate = estimate(Place::Operator(index));
             let normalized_ratio = estimate.map(|estimate| estimate.ratio);
@@ -118,7 +125,7 @@ impl<'a> Turns<'a> {
         let latency = LatencyChange { estimate: estimate(Place::Latency), ..latency(&self.latency.0, &self.latency.1) };
         let factor = self.common.as_ref().and_then(|common| median(&common.logs)).map(f64::exp);
         let operators = self.operators.iter().enumerate().map(change).collect();
-        assemble(Design::Paired { pairs }, self.base, self.head, factor, operators, latency)
+        assemble(Design::Paired { pairs }, &self.base, &self.head, factor, operators, latency)
     }
 }
 
