@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::scenario::{ImageSize, Optimization, Partition, Precision, Provider, Weights};
 use crate::zoo::Tier;
 
+mod calibrate;
 mod compare;
 
+pub use calibrate::{CalibrateArgs, ControlArgs};
 pub use compare::{CompareArgs, SideArgs};
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
@@ -100,6 +102,8 @@ pub enum Verb {
     Check(MeasureArgs),
     /// Measure two sides of a change in turns, compare them, fail on a regression
     Compare(CompareArgs),
+    /// Put the gate itself to the test: equal sides, and a known slowdown
+    Calibrate(CalibrateArgs),
     /// List the results of the last command that measured, and what accepting each would change
     Pending(PendingArgs),
     /// Make pending results the baselines: rewrite what moved beyond noise
@@ -468,7 +472,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["check", "compare", "export", "strip", "merge", "study"] {
+        for verb in ["calibrate", "check", "compare", "export", "strip", "merge", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());

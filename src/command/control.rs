@@ -167,6 +167,16 @@ impl Control {
         Ok(())
     }
 
+    /// The operators that a glob over keys or operator types means.
+    ///
+    /// # Errors
+    /// A bad glob, or one that means none.
+    pub fn meant_by(&self, glob: &str) -> anyhow::Result<Vec<Repeatable>> {
+        Candidates::of(&self.model, &self.measured)
+            .meant_by(glob)
+            .with_context(|| format!("{}: no control", self.original.id))
+    }
+
     /// The operators that can be repeated, by descending time.
     pub fn repeatable(&self) -> Vec<Repeatable> {
         Candidates::of(&self.model, &self.measured).repeatable()

@@ -2,6 +2,7 @@
 
 pub mod accept;
 mod arms;
+mod calibrate;
 pub mod check;
 mod compare;
 mod control;
@@ -44,7 +45,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::measure::supervise::Interrupt;
 use crate::runtime::{self, Library, LocateOptions};
 use crate::scenario::PlanError;
-use crate::verdict::{self, FindingCode};
+use crate::verdict;
 
 use status::Status;
 
@@ -195,6 +196,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Run(arguments) => run::run(terminal, &arguments),
         Verb::Check(arguments) => check::check(terminal, &arguments),
         Verb::Compare(arguments) => compare::compare(terminal, &arguments),
+        Verb::Calibrate(arguments) => calibrate::calibrate(terminal, &arguments),
         Verb::Pending(arguments) => pending::pending(terminal, &arguments),
         Verb::Reject(arguments) => reject::reject(terminal, &arguments),
         Verb::Accept(arguments) => accept::accept(terminal, &arguments),

@@ -86,17 +86,7 @@ impl<'a> Candidates<'a> {
     /// The operators that are to grow, for each treated graph that the wish asks for.
     pub fn meant(&self, wish: &Wish) -> anyhow::Result<Vec<Vec<&Operator<'a>>>> {
         match &wish.target {
-            Target::Operators(glob) => {
-                let glob_matcher =
-                    Glob::new(glob).with_context(|| format!("`{glob}` is not a glob"))?.compile_matcher();
-                let means =
-                    |one: &&Operator<'_>| glob_matcher.is_match(&one.key.0) || glob_matcher.is_match(one.op_type);
-                let meant: Vec<Vec<&Operator<'a>>> = self.operators.iter().filter(means).map(|one| vec![one]).collect();
-                if meant.is_empty() {
-                    bail!("no operator of the optimized graph matches `{glob}`; it runs {}", self.list());
-                }
-                Ok(meant)
-            }
+            Target::Operators(glob) => Ok(self.matching(glob)?.into_iter().map(|one| vec![one]).collect()),
             Target::Group(group) => {
                 let means = |one: &&Operator<'_>| one.group == Some(*group) && !one.nodes.is_empty();
                 let meant: Vec<&Operator<'a>> = self.operators.iter().filter(means).collect();
@@ -106,6 +96,21 @@ impl<'a> Candidates<'a> {
                 Ok(vec![meant])
             }
         }
+    }
+
+    fn matching(&self, glob: &str) -> anyhow::Result<Vec<&Operator<'a>>> {
+        let matcher = Glob::new(glob).with_context(|| format!("`{glob}` is not a glob"))?.compile_matcher();
+        let means = |one: &&Operator<'_>| matcher.is_match(&one.key.0) || matcher.is_match(one.op_type);
+        let meant: Vec<&Operator<'a>> = self.operators.iter().filter(means).collect();
+        if meant.is_empty() {
+            bail!("no operator of the optimized graph matches `{glob}`; it runs {}", self.list());
+        }
+        Ok(meant)
+    }
+
+    /// The operators that a glob means, and what they take.
+    pub fn meant_by(&self, glob: &str) -> anyhow::Result<Vec<Repeatable>> {
+        Ok(self.matching(glob)?.into_iter().map(Operator::facts).collect())
     }
 
     /// Which nodes to copy so that these operators' work grows by about the fraction.
@@ -145,12 +150,7 @@ impl<'a> Candidates<'a> {
     /// The operators that can be repeated, by descending time.
     pub fn repeatable(&self) -> Vec<Repeatable> {
         let copied = |one: &&Operator<'_>| one.nodes.iter().any(|node| node.self_us > 0.0);
-        let mut found: Vec<Repeatable> = self
-            .operators
-            .iter()
-            .filter(copied)
-            .map(|one| Repeatable { key: one.key.clone(), group: one.group, self_us: one.total_us })
-            .collect();
+        let mut found: Vec<Repeatable> = self.operators.iter().filter(copied).map(Operator::facts).collect();
         found.sort_by(|a, b| b.self_us.total_cmp(&a.self_us));
         found
     }
@@ -165,6 +165,10 @@ impl<'a> Candidates<'a> {
 }
 
 impl<'a> Operator<'a> {
+    fn facts(&self) -> Repeatable {
+        Repeatable { key: self.key.clone(), group: self.group, self_us: self.total_us }
+    }
+
     /// The nodes to copy, with how often; empty where nothing can be copied.
     fn copies(&self, fraction: f64) -> Vec<(&Candidate<'a>, u32)> {
         let wanted_us = fraction * self.total_us;

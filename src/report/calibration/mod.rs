@@ -9,6 +9,8 @@ mod rate;
 mod verdict;
 pub mod words;
 
+use std::io::{self, Write};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Expected, Machine, OperatorKey, Outcome, ScenarioId};
@@ -47,6 +49,17 @@ pub struct Calibration {
     pub wall_s: f64,
     /// What it comes to.
     pub outcome: Outcome,
+}
+
+impl Calibration {
+    /// Writes the document as one indented JSON object and a newline.
+    ///
+    /// # Errors
+    /// What the writer returns.
+    pub fn write_json(&self, writer: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *writer, self)?;
+        writer.write_all(b"\n")
+    }
 }
 
 /// How the gate that was calibrated decides.

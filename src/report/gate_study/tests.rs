@@ -85,7 +85,7 @@ fn records(seed: u64) -> Vec<GateLaunch> {
     launches
 }
 
-fn paired<'a, T>(called: &'a [T], method: impl Fn(&T) -> Method) -> &'a T {
+fn paired<T>(called: &[T], method: impl Fn(&T) -> Method) -> &T {
     called.iter().find(|one| method(one) == Method::Paired).unwrap()
 }
 
