@@ -178,7 +178,7 @@ fn quantized() -> Vec<u8> {
     let mut chain = Chain::default();
     let scale = chain.scalar(0.02);
     let zero = chain.bytes(&[], 2);
-    let mut round = |chain: &mut Chain, x: &str| {
+    let round = |chain: &mut Chain, x: &str| {
         let quantized = chain.add("QuantizeLinear", &[x, &scale, &zero]);
         chain.add("DequantizeLinear", &[&quantized, &scale, &zero])
     };
@@ -291,7 +291,7 @@ fn quantized_operators_are_fused_and_undone() {
 fn another_precision_and_another_size_are_told_apart() {
     let project = Project::new("[suite]\nmodels = [\"encoder.onnx\"]\n");
     project.write("encoder.onnx", &encoder());
-    let mut of = |flags: &[&str]| {
+    let of = |flags: &[&str]| {
         let fixed = ["run", "--optimization", "disable", "--launches", "1", "--save", "report.json"];
         project.run(&[&fixed, flags].concat()).expect(0, &[]);
         summaries(&project).remove("disable").unwrap()
