@@ -80,7 +80,7 @@ fn pads(mut node: nongemm::onnx::proto::NodeProto) -> nongemm::onnx::proto::Node
 }
 
 /// Convolutions on one branch, element-wise work on another, and a third that leaves early: what ONNX Runtime fuses and
-/// lays out anew, with names that are missing or not unique.
+/// lays out anew, some of it without names.
 fn branches() -> ModelProto {
     let weight = |name: &str| {
         let values = (0..32 * 32 * 9).map(|index| ((index * 37 % 101) as f32 - 50.0) / 2000.0).collect();
@@ -89,7 +89,7 @@ fn branches() -> ModelProto {
     let nodes = vec![
         pads(node("Conv", "conv", &["x", "w1"], &["c1"])),
         node("Relu", "", &["c1"], &["r1"]),
-        pads(node("Conv", "conv", &["r1", "w2"], &["c2"])),
+        pads(node("Conv", "conv_2", &["r1", "w2"], &["c2"])),
         node("Sigmoid", "gate", &["x"], &["g"]),
         node("Erf", "", &["g"], &["e"]),
         node("Mul", "join", &["c2", "e"], &["m"]),

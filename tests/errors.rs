@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::io::Write;
 
+use nongemm::baseline::BASELINE_SCHEMA;
 use nongemm::report::REPORT_SCHEMA;
 
 use support::models::{Dim, classifier, node};
@@ -171,7 +172,9 @@ fn a_result_of_an_earlier_command_is_not_accepted() {
 #[test]
 fn a_baseline_of_another_schema() {
     let (project, text) = accepted();
-    fs::write(project.baseline(), text.replacen("schema = 1", "schema = 99", 1)).unwrap();
+    let other = text.replacen(&format!("schema = {BASELINE_SCHEMA}"), "schema = 99", 1);
+    assert_ne!(other, text);
+    fs::write(project.baseline(), other).unwrap();
     project.run(&["check"]).expect(101, &["classifier@cpu-fp32-all-t1.toml", "99", "cargo nongemm accept"]);
 }
 
