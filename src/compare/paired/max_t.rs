@@ -89,12 +89,19 @@ fn variance(sum: f64, second_moment: f64, n: f64) -> f64 {
     ((second_moment - mean * mean) * n / (n - 1.0)).max(0.0)
 }
 
-/// A hypothesis made ready for many flips: sums are looked up eight pairs at a time.
+/// A hypothesis made ready for many flips: sums are looked up eight pairs at a time, and of the statistic
+///
+/// > (S / n) / sqrt((s^2 + prior) / n) = S / sqrt(a - S^2 / (n - 1))
+///
+/// all but the sum S is the same for every flip.
 struct Prepared {
     tables: Vec<[f64; 256]>,
-    second_moment: f64,
-    prior_variance: f64,
-    n: f64,
+    /// n times the variance that there would be if the mean were zero, and the prior.
+    a: f64,
+    /// Degrees of freedom, n - 1.
+    freedom: f64,
+    /// What a - S^2 / (n - 1) is where all values are alike: n times the prior.
+    least: f64,
 }
 
 impl Prepared {
@@ -103,19 +110,21 @@ impl Prepared {
         let table = |values: &[f64]| -> [f64; 256] {
             std::array::from_fn(|bits| values.iter().enumerate().map(|item| signed(bits, item)).sum())
         };
-        Prepared {
-            tables: hypothesis.values.chunks(8).map(table).collect(),
-            second_moment: hypothesis.second_moment(),
-            prior_variance: hypothesis.prior_variance,
-            n: count(hypothesis.values.len()),
-        }
+        let n = count(hypothesis.values.len());
+        let freedom = n - 1.0;
+        let least = n * hypothesis.prior_variance;
+        let a = n * n * hypothesis.second_moment() / freedom + least;
+        Prepared { tables: hypothesis.values.chunks(8).map(table).collect(), a, freedom, least }
     }
 
     /// The studentized mean under a flip. Of longer flips the first signs are used.
     fn statistic(&self, flip: &[u8]) -> f64 {
-        let sum: f64 = self.tables.iter().zip(flip).map(|(table, bits)| table[usize::from(*bits)]).sum();
-        let variance = variance(sum, self.second_moment, self.n) + self.prior_variance;
-        sum / self.n / (variance / self.n).sqrt()
+        let mut sum = 0.0;
+        for (table, bits) in self.tables.iter().zip(flip) {
+            sum += table[usize::from(*bits)];
+        }
+        // What rounding leaves of a variance of none is no less than none.
+        sum / (self.a - sum * sum / self.freedom).max(self.least).sqrt()
     }
 }
 

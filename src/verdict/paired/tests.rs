@@ -552,17 +552,16 @@ fn sequential(head: &[Op], disturbance: Disturbance, seed: u64) -> (Judgement, u
 fn noise_alone_is_never_red() {
     let restless = Disturbance { own: 0.03, common: 0.05, spikes: 0.05 };
     for disturbance in [own(0.02), restless] {
-        let reds: Vec<u64> =
-            (0..150).filter(|seed| !red(&sequential(&bert(), disturbance, *seed).0).is_empty()).collect();
-        assert!(reds.len() <= 1, "{reds:?} of 150 are red");
+        let is_red = |seed: &u64| !red(&sequential(&bert(), disturbance, *seed).0).is_empty();
+        assert_eq!((0..60).filter(is_red).collect::<Vec<u64>>(), [0_u64; 0]);
     }
 }
 
 #[test]
 fn a_growth_of_a_tenth_is_found_and_blamed() {
     let head = scaled(&bert(), "Softmax", 1.10);
-    let found = (0..100).filter(|seed| red(&sequential(&head, own(0.02), 10_000 + seed).0) == ["Softmax"]).count();
-    assert!(found >= 95, "{found} of 100");
+    let found = (0..60).filter(|seed| red(&sequential(&head, own(0.02), 10_000 + seed).0) == ["Softmax"]).count();
+    assert!(found >= 57, "{found} of 60");
 }
 
 #[test]
