@@ -99,7 +99,7 @@ pub enum Verb {
     /// Measure and show where the time goes
     Run(MeasureArgs),
     /// Measure, compare with the baselines, fail on a regression
-    Check(MeasureArgs),
+    Check(CheckArgs),
     /// Measure two sides of a change in turns, compare them, fail on a regression
     Compare(CompareArgs),
     /// Put the gate itself to the test: equal sides, and a known slowdown
@@ -142,6 +142,17 @@ pub enum Verb {
         /// Where the result goes
         result: PathBuf,
     },
+}
+
+/// What to check.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CheckArgs {
+    /// What to measure, and how thoroughly.
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+    /// Show on the smallest scenario that the gate is green on equal sides and finds a known slowdown
+    #[arg(long, help_heading = "Measuring")]
+    pub self_test: bool,
 }
 
 /// What to measure, and how thoroughly.
@@ -511,7 +522,7 @@ mod tests {
     #[test]
     fn a_tier_is_one_of_three() {
         let Verb::Check(check) = parse("x check --tier standard").unwrap().verb else { panic!() };
-        assert_eq!(check.suite.tier, Some(Tier::Standard));
+        assert_eq!(check.measure.suite.tier, Some(Tier::Standard));
         assert_eq!(parse("x check --tier all").unwrap_err().exit_code(), 2);
     }
 

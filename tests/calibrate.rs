@@ -7,8 +7,8 @@ mod support;
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nongemm::report::OperatorKey;
 use nongemm::report::calibration::{Calibration, ControlState};
+use nongemm::report::{OperatorKey, Outcome, Report};
 use support::models::{Dim, model, node, value, weights};
 use support::project::Project;
 
@@ -98,4 +98,36 @@ fn it_says_first_what_it_will_take_and_refuses_a_plan_that_cannot_be_red() {
     project.run(&["calibrate", "--dry-run"]).expect(0, &["1 scenario", "8, 12, 20 pairs of launches each: about"]);
     project.run(&["calibrate", "--pairs", "4"]).expect(2, &["4 pairs cannot turn the gate red"]);
     project.run(&["calibrate", "--size", "0"]).expect(2, &["a fraction above 0"]);
+}
+
+#[test]
+fn a_self_test_rides_along_with_a_check_and_is_in_its_report() {
+    let _alone = alone();
+    let project = Project::with_configuration(&format!("{SUITE}launches = 2\n[gate]\nmissing-baseline = \"allow\"\n"));
+    project.write_model("steps.onnx", &steps());
+    let outcome = project.run(&["check", "--self-test", "--save", "report.json"]);
+    let report = Report::read(&project.path().join("report.json")).unwrap();
+    let test = report.self_test.unwrap_or_else(|| panic!("{outcome:#?}"));
+    assert_eq!((test.scenario.red.of, test.scenario.control.pairs), (1, 8), "{outcome:#?}");
+    assert!(test.scenario.control.made.is_some(), "{outcome:#?}");
+    // A machine too busy to see a fifth makes a gate that is not shown to work, and the exit code says so.
+    let (code, word) = if test.outcome == Outcome::Pass { (0, "passed") } else { (101, "failed") };
+    outcome.expect(code, &[&format!("self-test {word}:")]);
+}
+
+#[test]
+fn a_self_test_of_what_cannot_be_slowed_proves_nothing() {
+    use nongemm::onnx::proto::tensor_proto::DataType::Float;
+    let _alone = alone();
+    let project = Project::with_configuration(&format!("{SUITE}launches = 2\n[gate]\nmissing-baseline = \"allow\"\n"));
+    let shape = [Dim::Fixed(4)];
+    let random = model(nongemm::onnx::proto::GraphProto {
+        name: Some("random".into()),
+        input: vec![value("x", Float, &shape)],
+        output: vec![value("y", Float, &shape)],
+        node: vec![node("draw", "RandomNormalLike", &["x"], &["y"])],
+        ..Default::default()
+    });
+    project.write_model("steps.onnx", &random);
+    project.run(&["check", "--self-test"]).expect(101, &["self-test failed:", "the gate was not shown to work"]);
 }

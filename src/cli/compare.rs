@@ -34,6 +34,9 @@ pub struct CompareArgs {
     /// Seconds a launch may spend on iterations
     #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
     pub time_budget: Option<f64>,
+    /// Show on the smallest scenario that the gate is green on equal sides and finds a known slowdown
+    #[arg(long, help_heading = "Measuring")]
+    pub self_test: bool,
     /// Start also what is not expected to fit into memory
     #[arg(long, help_heading = "Measuring")]
     pub ignore_memory: bool,

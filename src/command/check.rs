@@ -3,8 +3,8 @@
 use anyhow::bail;
 
 use crate::baseline::Store;
-use crate::cli::MeasureArgs;
-use crate::report::{ScenarioReport, ScenarioResult};
+use crate::cli::CheckArgs;
+use crate::report::{Report, ScenarioReport, ScenarioResult};
 use crate::scenario::{Planned, idle_budgets};
 use crate::verdict::{self, FindingCode, Judgement, Policy};
 
@@ -13,14 +13,15 @@ use super::policy::Rules;
 use super::results::SavedResult;
 use super::suite::Session;
 use super::trailers::Commits;
-use super::{Exit, Terminal, outputs, plan};
+use super::{Exit, Terminal, outputs, plan, self_test};
 
 /// Measures the selected scenarios and holds them against their baselines.
 ///
 /// # Errors
 /// Bad configuration or baselines (before anything is measured), no ONNX Runtime, an interrupt, or a file that cannot
 /// be written.
-pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result<Exit> {
+pub fn check(terminal: &mut Terminal, arguments: &CheckArgs) -> anyhow::Result<Exit> {
+    let CheckArgs { measure: arguments, self_test } = arguments;
     if arguments.dry_run {
         return plan::dry_run(terminal, arguments);
     }
@@ -43,7 +44,8 @@ pub fn check(terminal: &mut Terminal, arguments: &MeasureArgs) -> anyhow::Result
     if arguments.selection.is_empty() && arguments.suite.tier.is_none() {
         rules.warn_of_idle(session.suite.whole(), &reports, terminal);
     }
-    outputs::finish(terminal, session.report("check", reports), arguments)
+    let self_test = if *self_test { self_test::run(&session, terminal)? } else { None };
+    outputs::finish(terminal, Report { self_test, ..session.report("check", reports) }, arguments)
 }
 
 /// A baseline or a budget that belongs to no scenario guards nothing, and nobody would notice.

@@ -24,6 +24,7 @@ mod replay;
 mod results;
 mod review;
 pub mod run;
+mod self_test;
 mod status;
 pub mod strip;
 pub mod study;

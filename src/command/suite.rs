@@ -148,6 +148,7 @@ impl Session {
             machine: self.machine.clone(),
             sides: None,
             gate: None,
+            self_test: None,
             suite: report::Suite { scenarios: self.suite.listed(), partition: self.suite.partition() },
             scenarios,
             outcome: Outcome::NothingMeasured,

@@ -432,6 +432,7 @@ pub fn check() -> Report {
         machine: machine(),
         sides: None,
         gate: None,
+        self_test: None,
         suite: Suite { scenarios: Vec::new(), partition: None },
         scenarios: Vec::new(),
         outcome: Outcome::GateFailed,

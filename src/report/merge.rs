@@ -130,6 +130,7 @@ pub fn merge(pieces: Vec<(PathBuf, Report)>) -> Result<Merged, MergeError> {
         machine,
         sides: None,
         gate: None,
+        self_test: None,
         outcome: Outcome::Pass,
         suite,
         scenarios,

@@ -51,6 +51,9 @@ pub struct Report {
     /// How the sides were measured in turns; `None` where nothing was, as of two saved reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
+    /// What the gate made of equal sides and of a known slowdown, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTest>,
     /// What was to be measured, here and elsewhere.
     pub suite: Suite,
     /// One entry a scenario, in the order of the suite.
@@ -70,10 +73,28 @@ impl Report {
             }
             counts.gate_errors += Counts::gate_errors_in(&scenario.findings);
         }
+        // A gate that is not shown to work has proved nothing, whatever it says.
+        counts.failed += usize::from(self.self_test.as_ref().is_some_and(SelfTest::failed));
         if self.suite.partition.is_some() {
             counts.elsewhere = self.suite.scenarios.len().saturating_sub(self.scenarios.len());
         }
         counts
+    }
+}
+
+/// What the gate made of equal sides and of a known slowdown in one scenario, along with a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// The scenario, with what was found out.
+    pub scenario: calibration::ScenarioCalibration,
+    /// What it comes to; anything but a pass is no proof.
+    pub outcome: Outcome,
+}
+
+impl SelfTest {
+    /// True where the gate was not shown to work.
+    pub fn failed(&self) -> bool {
+        self.outcome != Outcome::Pass
     }
 }
 

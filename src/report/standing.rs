@@ -2,8 +2,9 @@
 //!
 //! The verdict itself is made elsewhere (findings and [`Outcome`]); this only says it.
 
+use super::calibration::words;
 use super::render::number::{count as count_of, duration, percent};
-use super::{FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, Severity};
+use super::{FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, SelfTest, Severity};
 
 /// Where one scenario stands, the worst thing first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +139,7 @@ pub fn verdict(report: &Report) -> String {
             }
             format!("The gate failed: {failed} of {} ({})", scenarios(all), reasons(report))
         }
+        Outcome::Incomplete if missing == 0 => "Incomplete: the gate was not shown to work".to_owned(),
         Outcome::Incomplete => format!("Incomplete: {missing} of {} could not be measured", scenarios(all)),
         Outcome::NothingMeasured if all == 0 => "Nothing was measured: no scenario was selected".to_owned(),
         Outcome::NothingMeasured => format!("Nothing was measured: all of {} failed", scenarios(all)),
@@ -155,6 +157,17 @@ pub fn verdict(report: &Report) -> String {
         }
     }
     if also.is_empty() { format!("{head}.") } else { format!("{head}; {}.", also.join(", ")) }
+}
+
+/// What the self-test showed, in two sentences; `None` where there was none.
+pub fn self_test(report: &Report) -> Option<String> {
+    let SelfTest { scenario, .. } = report.self_test.as_ref()?;
+    let equal = match (scenario.red.of, scenario.red.count) {
+        (0, _) => "equal sides could not be measured",
+        (_, 0) => "equal sides are green",
+        _ => "equal sides are red",
+    };
+    Some(format!("{equal} on {}; {}.", scenario.id, words::control(&scenario.control)))
 }
 
 /// How the failed scenarios failed: `2 regressed, 1 over budget`.

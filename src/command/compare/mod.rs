@@ -92,7 +92,8 @@ fn measure(
         outputs::files(terminal, &report, arguments.save.as_deref(), arguments.markdown.as_deref())?;
         return Err(LaunchFailure::Interrupted.into());
     }
-    finish(terminal, report, arguments)
+    let self_test = if arguments.self_test { super::self_test::run(&session, terminal)? } else { None };
+    finish(terminal, Report { self_test, ..report }, arguments)
 }
 
 /// Runs the gate over pairs of scenarios, base and head, exactly as `compare` does, and returns what it says of each, and

@@ -74,6 +74,7 @@ pub(super) fn compare(
             gone,
         }),
         gate: None,
+        self_test: None,
         suite: Suite { scenarios: scenarios.iter().map(listed).collect(), partition: None },
         scenarios,
         outcome: Outcome::NothingMeasured,

@@ -121,6 +121,7 @@ pub fn report(models: &[&str]) -> Report {
         },
         sides: None,
         gate: None,
+        self_test: None,
         suite: Suite { scenarios: scenarios.iter().map(listed).collect(), partition: None },
         scenarios,
         outcome: Outcome::Incomplete,

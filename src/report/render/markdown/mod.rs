@@ -131,6 +131,9 @@ fn footer(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
         plain(&report.tool),
     )?;
     writeln!(writer, "```sh\n{}\n```", escape::fenced(&standing::reproduce(report)))?;
+    if let Some(said) = standing::self_test(report) {
+        writeln!(writer, "\nSelf-test of the gate: {}", sentence(&said))?;
+    }
     let steps = standing::next_steps(report);
     if !steps.is_empty() {
         writeln!(writer, "\nNext:\n")?;

@@ -8,7 +8,7 @@ use crate::report::render::number::{self, TimeUnit};
 use crate::report::render::table::{Cell, Column, Table};
 use crate::report::render::text;
 use crate::report::standing::{self, Standing};
-use crate::report::{Outcome, Report, ScenarioReport, ScenarioResult, Severity, wording};
+use crate::report::{Outcome, Report, ScenarioReport, ScenarioResult, SelfTest, Severity, wording};
 
 pub(super) fn write(page: &mut Page<'_>, report: &Report, verbosity: Verbosity) -> io::Result<()> {
     if verbosity > Verbosity::Quiet {
@@ -18,6 +18,12 @@ pub(super) fn write(page: &mut Page<'_>, report: &Report, verbosity: Verbosity) 
             scenarios(page, report)?;
             page.blank()?;
         }
+    }
+    if let Some(said) = standing::self_test(report) {
+        let failed = report.self_test.as_ref().is_some_and(SelfTest::failed);
+        let (label, style) = if failed { ("self-test failed:", RED) } else { ("self-test passed:", GREEN) };
+        page.paragraph(0, label, style, &said, INDENT)?;
+        page.blank()?;
     }
     let style = match report.outcome {
         Outcome::Pass if warned(report) => YELLOW.bold(),
