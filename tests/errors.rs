@@ -155,7 +155,7 @@ fn a_cache_that_cannot_be_written_and_nothing_else_to_use() {
 fn accepted() -> (Project, String) {
     let project = sound();
     project.run(&["run"]).expect(0, &[]);
-    project.run(&["accept"]).expect(0, &["classifier@cpu-fp32-all-t1"]);
+    project.run(&["accept", "--force"]).expect(0, &["classifier@cpu-fp32-all-t1"]);
     let text = fs::read_to_string(project.baseline()).unwrap();
     (project, text)
 }

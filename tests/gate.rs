@@ -27,7 +27,7 @@ fn accepted() -> Project {
     let project = Project::with_configuration(SUITE);
     project.write_model("classifier.onnx", &classifier(Dim::Fixed(2048), 512, 2048));
     project.run(&["run"]).expect(0, &[]);
-    project.run(&["accept"]).expect(0, &[]);
+    project.run(&["accept", "--force"]).expect(0, &[]);
     project
 }
 

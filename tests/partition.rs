@@ -71,7 +71,7 @@ fn two_parts_are_the_whole() {
         let result = result.unwrap();
         fs::copy(result.path(), first.path().join(".nongemm/results").join(result.file_name())).unwrap();
     }
-    first.run(&["accept"]).expect(0, &["a@cpu", "b@cpu", "c@cpu"]);
+    first.run(&["accept", "--force"]).expect(0, &["a@cpu", "b@cpu", "c@cpu"]);
     for part in ["1/2", "2/2"] {
         let report = format!("{}.json", &part[..1]);
         let outcome = first.run(&["check", "--partition", part, "--save", &report]);

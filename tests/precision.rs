@@ -67,7 +67,7 @@ fn a_file_is_measured_in_both_precisions_and_casts_are_told_apart() {
     assert!(inserted.share.median() <= cast.share.median());
     let warned = |warning: &LaunchWarning| matches!(warning, LaunchWarning::ConvertedTypes { casts, .. } if *casts == inserted.executions);
     assert!(half.warnings.iter().any(warned), "{:?}", half.warnings);
-    project.run(&["accept"]).expect(0, &[]);
+    project.run(&["accept", "--force"]).expect(0, &[]);
     let loose = "[gate]\nmin-effect = 10\n[measure]\nlaunches = 1\nwarmup = 1\niterations = { min = 2, max = 2 }\n";
     project.write("nongemm.toml", format!("{suite}[\"fp16\"]\n{loose}").as_bytes());
     project.run(&["check"]).expect(0, &["classifier@cpu-fp16-disable"]);

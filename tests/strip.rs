@@ -383,7 +383,7 @@ fn a_model_whose_data_is_absent_runs_on_demand() {
     let described = "[[model]]\npath = \"m.onnx\"\nweights = \"synthetic\"\n[measure]\nlaunches = 2\n";
     project.write("nongemm.toml", described.as_bytes());
     project.run(&["check", "--iterations", "2"]).expect(100, &["synthetic weights"]);
-    project.run(&["accept"]).expect(0, &[]);
+    project.run(&["accept", "--force"]).expect(0, &[]);
     let lenient = format!("{described}[gate]\nmin-effect = 10\n");
     project.write("nongemm.toml", lenient.as_bytes());
     project.run(&["check", "--iterations", "2"]).expect(0, &["synthetic weights"]);

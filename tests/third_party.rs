@@ -80,7 +80,7 @@ fn models_of_others_are_measured_accepted_and_checked() {
         assert!((0.9..=1.1).contains(&shares), "{}: shares add up to {shares}", scenario.id);
     }
 
-    project.run(&["accept"]).expect(0, &[]);
+    project.run(&["accept", "--force"]).expect(0, &[]);
     // Only structure is asserted: so few iterations say little about times.
     project.write("nongemm.toml", format!("{SUITE}\n[gate]\nmin-effect = 10\n[measure]\nlaunches = 1\n").as_bytes());
     project.run(&["check", "--iterations", "2"]).expect(0, &[]);

@@ -49,7 +49,10 @@ struct PendingResult {
     verdicts: BTreeMap<&'static str, u32>,
     /// True where something disturbed its launches.
     disturbed: bool,
-    /// What accepting it would change.
+    /// Why it is not accepted as it is, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+    /// What accepting it would change, if it is insisted on where need be.
     change: Change,
 }
 
@@ -88,6 +91,10 @@ fn pending_result(store: &Store, result: &SavedResult) -> anyhow::Result<Option<
     for judged in result.report.verdicts.iter().filter(|judged| judged.operator.is_some()) {
         *verdicts.entry(verdict(judged.verdict)).or_default() += 1;
     }
+    let refused = match review(result, summary, &held, &Wanted::default()).change {
+        Change::Refused { why } => Some(why),
+        _ => None,
+    };
     Ok(Some(PendingResult {
         id: result.id().clone(),
         command: result.command.clone(),
@@ -95,7 +102,8 @@ fn pending_result(store: &Store, result: &SavedResult) -> anyhow::Result<Option<
         standing: Standing::of(&result.report).word(),
         verdicts,
         disturbed: doubts(summary),
-        change: review(result, summary, &held, &Wanted::default()).change,
+        refused,
+        change: review(result, summary, &held, &Wanted { force: true, ..Wanted::default() }).change,
     }))
 }
 
@@ -124,8 +132,15 @@ impl Pending {
             if !said.is_empty() {
                 writeln!(out, "{:INDENT$}{}", "", said.join(", "))?;
             }
-            for line in wrap(&words(&result.change), width.saturating_sub(INDENT)) {
-                writeln!(out, "{:INDENT$}{line}", "")?;
+            let refused = result.refused.as_ref().map(|why| format!("not accepted as it is: {why}"));
+            let change = match &result.change {
+                Change::Refused { .. } => None,
+                change => Some(words(change)),
+            };
+            for text in change.into_iter().chain(refused) {
+                for line in wrap(&text, width.saturating_sub(INDENT)) {
+                    writeln!(out, "{:INDENT$}{line}", "")?;
+                }
             }
         }
         writeln!(out, "`cargo nongemm accept [GLOBS]` takes them over, `reject [GLOBS]` drops them")
@@ -138,7 +153,7 @@ pub(super) fn words(change: &Change) -> String {
         Change::New => "a new baseline".to_owned(),
         Change::All { why } => format!("every line: {why}"),
         Change::Nothing => "nothing moved beyond noise".to_owned(),
-        Change::Refused { why } => format!("not to be accepted: {why}"),
+        Change::Refused { why } => why.clone(),
         Change::Lines { operators, latency, recorded } => {
             let moved = operators.iter().chain(latency);
             let mut parts: Vec<String> = moved.clone().take(NAMED).map(line).collect();

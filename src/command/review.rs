@@ -133,7 +133,7 @@ pub(super) fn review(result: &SavedResult, summary: &Summary, held: &Held, wante
             Held::Outdated { why } if wanted.only.is_empty() => {
                 Review { change: Change::All { why: why.clone() }, document: Some(new) }
             }
-            Held::Outdated { .. } => nothing(Change::Nothing),
+            Held::Outdated { why } => nothing(not_alone(why)),
             _ if only_new => nothing(Change::Nothing),
             _ => Review { change: Change::New, document: Some(new) },
         };
@@ -147,7 +147,7 @@ pub(super) fn review(result: &SavedResult, summary: &Summary, held: &Held, wante
     let fresh = compare(&document.side(), &new.side());
     let judgement = Judgement::of(result, digest, &fresh);
     match all_lines(&judgement, result, wanted) {
-        Some(_) if !wanted.only.is_empty() => nothing(Change::Nothing),
+        Some(why) if !wanted.only.is_empty() => nothing(not_alone(&why)),
         Some(why) => {
             let unseen = if judgement.comparable { judgement.unseen() } else { BTreeMap::new() };
             let (latency, recorded, forget) = (true, true, wanted.forget);
@@ -157,6 +157,11 @@ pub(super) fn review(result: &SavedResult, summary: &Summary, held: &Held, wante
         }
         None => some_lines(&judgement, document, &new, wanted),
     }
+}
+
+/// Where a part was asked for and the whole must be written.
+fn not_alone(why: &str) -> Change {
+    Change::Refused { why: format!("no line can be taken over alone ({why}); leave `--only` out") }
 }
 
 /// The baseline that the result alone would make.

@@ -4,7 +4,7 @@
 
 use super::calibration::words;
 use super::render::number::{count as count_of, duration, percent};
-use super::{FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, SelfTest, Severity};
+use super::{Design, FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, SelfTest, Severity};
 
 /// Where one scenario stands, the worst thing first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +231,8 @@ pub fn next_steps(report: &Report) -> Vec<NextStep> {
         step(format!("cargo nongemm accept {ids}"), "if the change is meant: make it the baseline");
     }
     let elsewhere = Standing::NotJudged(FindingCode::FingerprintDiffers);
-    let without = |standing| standing == Standing::NoBaseline || standing == elsewhere;
+    let outdated = Standing::NotJudged(FindingCode::OutdatedBaseline);
+    let without = |standing| [Standing::NoBaseline, elsewhere, outdated].contains(&standing);
     if let Some(ids) = selection(report, without) {
         step(format!("cargo nongemm accept {ids}"), "make a baseline for this machine class");
     } else if let Some(ids) = selection(report, |standing| standing == Standing::Improved) {
@@ -269,6 +270,18 @@ fn with_pairs(report: &Report, pairs: u32) -> String {
     let command = reproduce(report);
     let before = command.split_once(" --pairs ").map_or(command.as_str(), |(before, _)| before);
     format!("{before} --pairs {pairs}")
+}
+
+/// What a comparison with stored baselines could not have seen, as a sentence; `None` of a report that made none.
+pub fn blind_side(report: &Report) -> Option<&'static str> {
+    let judged = |scenario: &ScenarioReport| {
+        scenario.comparison.as_ref().is_some_and(|c| c.design == Design::Stored && c.fingerprint.is_empty())
+    };
+    let stored = report.command == "check" && report.scenarios.iter().any(judged);
+    stored.then_some(
+        "Stored baselines cannot tell a slower machine from code that slows all operators alike, or more than half of \
+         them; `cargo nongemm compare --base REVISION` measures both states in turns and can.",
+    )
 }
 
 /// The command that measures the same scenarios again.
@@ -405,6 +418,15 @@ mod tests {
         assert_eq!(steps[0], "cargo nongemm doctor");
         assert!(steps[2].starts_with("cargo nongemm accept bert-base@"), "{steps:?}");
         assert!(next_steps(&fixtures::run()).iter().any(|step| step.command == "cargo nongemm check"));
+    }
+
+    #[test]
+    fn what_a_stored_baseline_cannot_tell_is_said_where_one_was_compared_with() {
+        assert!(blind_side(&fixtures::check()).is_some_and(|text| text.contains("compare --base REVISION")));
+        assert_eq!(blind_side(&fixtures::run()), None);
+        let mut elsewhere = fixtures::check();
+        elsewhere.scenarios = fixtures::check().scenarios[2..4].to_vec();
+        assert_eq!(blind_side(&elsewhere), None);
     }
 
     #[test]

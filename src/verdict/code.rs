@@ -231,8 +231,9 @@ its own, counts as non-GEMM, and belongs to no group.",
         rules: Ruled::WhenNamed,
         summary: "launches vary too much to judge times",
         description: "\
-The latency varies so much between launches that times are not judged; with both sides measured in turns, that no \
-change short of a doubling would have shown. Something else uses the machine: close it, use \
+The latency varies so much between launches that times are not judged, or the operators' times add up to far more than \
+the latency, because a neighbour hit some runs and not others; with both sides measured in turns, no change short of a \
+doubling would have shown. Something else uses the machine: close it, use \
 fewer threads than cores, pin the frequency, and see `cargo nongemm doctor`. Structure and shares are still judged.",
     },
     Row {

@@ -8,6 +8,10 @@ use super::stored::{Stored, unjudged};
 use super::{Draft, Finding, FindingCode, Judged, Policy, Severity};
 use super::{budget, words};
 
+/// Sum of the operators' times over the latency beyond which the profiled runs were others than the unprofiled ones: a
+/// neighbour took the cores from some of them, and which operator it hit is chance.
+const UNRECONCILED: f64 = 1.5;
+
 /// Fingerprint fields on which the executed structure hangs: ONNX Runtime chooses fusions and kernels by them.
 const STRUCTURAL_FIELDS: [&str; 3] = ["arch", "instruction-set", "provider"];
 
@@ -86,7 +90,19 @@ impl<'a> Judge<'a> {
     }
 
     fn is_unstable(&self) -> bool {
-        self.summary.latency_us.relative_spread().is_some_and(|spread| spread > self.policy.unstable_spread)
+        self.disturbance().is_some()
+    }
+
+    /// Why the times of these launches say nothing.
+    fn disturbance(&self) -> Option<String> {
+        let spread = self.summary.latency_us.relative_spread().unwrap_or(0.0);
+        if spread > self.policy.unstable_spread {
+            let (spread, bound) = (words::percent(spread), words::percent(self.policy.unstable_spread));
+            return Some(format!("the latency varies by {spread} between launches, above {bound}"));
+        }
+        let sum = self.summary.reconciliation.median();
+        let (sum, bound) = (sum > UNRECONCILED).then(|| (words::percent(sum), words::percent(UNRECONCILED)))?;
+        Some(format!("the operators' times add up to {sum} of the latency, above {bound}"))
     }
 
     pub(super) fn add(&mut self, draft: Draft) {
@@ -117,16 +133,10 @@ impl<'a> Judge<'a> {
 
     /// Launches that disagree so much that their times say nothing.
     fn unstable(&mut self) {
-        if self.is_unstable() {
-            let summary = self.summary;
-            let spread = words::percent(summary.latency_us.relative_spread().unwrap_or(0.0));
-            let bound = words::percent(self.policy.unstable_spread);
-            let message =
-                format!("the latency varies by {spread} between launches, above {bound}; times are not judged");
-            let remedy =
-                "Measure on a quieter machine or with fewer threads; `cargo nongemm doctor` names what disturbs.";
-            self.add(Draft::new(FindingCode::Unstable, message, remedy));
-        }
+        let Some(why) = self.disturbance() else { return };
+        let message = format!("{why}; times are not judged");
+        let remedy = "Measure on a quieter machine or with fewer threads; `cargo nongemm doctor` names what disturbs.";
+        self.add(Draft::new(FindingCode::Unstable, message, remedy));
     }
 
     /// What exceeds the policy's budgets; those in milliseconds fail where launches agree.

@@ -292,6 +292,20 @@ fn launches_that_disagree_judge_no_time() {
 }
 
 #[test]
+fn operators_that_add_up_to_more_than_the_latency_judge_no_time() {
+    let torn = |sum: f64| {
+        let mut torn = launch(&scaled(&bert(), "MatMul", 9.0));
+        torn.latency_us = torn.nodes.iter().map(|node| node.self_us).sum::<f64>() / sum;
+        let (summary, comparison) = compared(&[launch(&bert())], &[torn]);
+        let policy = Policy { spread_factor: 0.0, max_latency_growth: 99.0, ..Policy::default() };
+        judge(&summary, Some(&comparison), &policy).findings
+    };
+    assert_eq!(codes(&torn(1.6))[..], [(FindingCode::Unstable, Severity::Warning)]);
+    assert!(torn(1.6)[0].message.starts_with("the operators' times add up to 160.0 % of the latency"));
+    assert_eq!(codes(&torn(1.4))[0], (FindingCode::OperatorRegressed, Severity::Error));
+}
+
+#[test]
 fn too_few_operators_judge_no_operator_and_say_so() {
     let two = [op("MatMul", 1, 900.0), op("Add", 1, 100.0)];
     assert_eq!(codes(&findings(&two, &scaled(&two, "Add", 3.0))), [(FindingCode::TimesNotJudged, Severity::Warning)]);

@@ -282,6 +282,16 @@ fn old_lines_stand_beside_no_lines_that_cannot_be_compared_with_them() {
 }
 
 #[test]
+fn a_part_is_refused_where_all_must_be_written() {
+    let mut project = Project::of(&steady(&bert()));
+    project.cpu = "Another CPU";
+    let result = project.check(&steady(&scaled(&bert(), "Softmax", 0.5)));
+    let wanted = Wanted { only: vec![AcceptOnly::Improved], ..Wanted::default() };
+    let Change::Refused { why } = project.accept_some(&result, &wanted) else { panic!() };
+    assert_eq!(why, "no line can be taken over alone (another CPU model); leave `--only` out");
+}
+
+#[test]
 fn a_baseline_that_changed_since_is_compared_again_first() {
     let mut project = Project::of(&steady(&bert()));
     let result = project.check(&steady(&scaled(&bert(), "Softmax", 0.5)));

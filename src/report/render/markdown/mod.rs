@@ -134,6 +134,9 @@ fn footer(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     if let Some(said) = standing::self_test(report) {
         writeln!(writer, "\nSelf-test of the gate: {}", sentence(&said))?;
     }
+    if let Some(blind) = standing::blind_side(report) {
+        writeln!(writer, "\n{blind}")?;
+    }
     let steps = standing::next_steps(report);
     if !steps.is_empty() {
         writeln!(writer, "\nNext:\n")?;

@@ -35,6 +35,11 @@ pub(super) fn write(page: &mut Page<'_>, report: &Report, verbosity: Verbosity) 
         writeln!(page.writer, "{style}{line}{style:#}")?;
     }
     if verbosity > Verbosity::Quiet {
+        if let Some(blind) = standing::blind_side(report) {
+            for line in text::wrap(blind, page.width) {
+                writeln!(page.writer, "{DIM}{line}{DIM:#}")?;
+            }
+        }
         next(page, report)?;
     }
     Ok(())
