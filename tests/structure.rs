@@ -197,6 +197,19 @@ fn quantized() -> Vec<u8> {
     chain.build(("x", &[1, 4, 8, 8]), &end, &[1, 8, 8, 8])
 }
 
+/// A detector's head in small: what passes a threshold is gathered and summed.
+fn selective() -> Vec<u8> {
+    let mut chain = Chain::default();
+    let bound = chain.scalar(0.5);
+    let passed = chain.add("Greater", &["x", &bound]);
+    let places = chain.add("NonZero", &[&passed]);
+    let places = chain.with("Transpose", &[&places], vec![integers("perm", &[1, 0])]);
+    let kept = chain.add("GatherND", &["x", &places]);
+    let active = chain.add("Erf", &[&kept]);
+    let sum = chain.with("ReduceMean", &[&active], vec![integers("axes", &[0])]);
+    chain.build(("x", &[8, 64]), &sum, &[1])
+}
+
 /// The summaries of one model by optimization level.
 fn by_level(name: &str, model: &[u8]) -> BTreeMap<String, Summary> {
     let project = Project::new(&format!("[suite]\nmodels = [\"{name}.onnx\"]\n"));
@@ -285,6 +298,28 @@ fn quantized_operators_are_fused_and_undone() {
     let extended = compared(&levels, "basic", "extended");
     let won = ["quantized-convolution-fusion+1", "quantized-product-fusion+1", "quantized-arithmetic-fusion+1"];
     assert_eq!(fusions(&extended), won, "{:#?}", extended.changes);
+}
+
+/// Each launch draws other inputs, and what passes the threshold differs.
+#[test]
+fn what_depends_on_the_data_is_no_structure() {
+    let project = Project::new("[suite]\nmodels = [\"selective.onnx\"]\n");
+    project.write("selective.onnx", &selective());
+    let measured = |launches: &str| {
+        project.run(&["run", "--launches", launches, "--save", "report.json"]).expect(0, &[]);
+        side(&summaries(&project).remove("all").unwrap())
+    };
+    let known = |side: &Side| -> Vec<String> {
+        let known = side.operators.iter().filter(|operator| !operator.shapes.is_empty());
+        let mut keys: Vec<String> = known.map(|operator| operator.key.0.clone()).collect();
+        keys.sort();
+        keys
+    };
+    let (two, four) = (measured("2"), measured("4"));
+    assert_eq!(known(&two), ["ai.onnx:Greater", "ai.onnx:NonZero"], "the others come behind the selection");
+    assert_eq!(known(&four), known(&two));
+    assert_eq!(known(&measured("1")), Vec::<String>::new(), "one launch cannot tell");
+    assert!(compare::compare(&two, &four).structure.is_empty());
 }
 
 #[test]

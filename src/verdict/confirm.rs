@@ -12,7 +12,9 @@ pub fn needs_confirmation(findings: &[Finding]) -> bool {
 /// measurement's summary and comparison. Where the second was too unstable to judge times, its `unstable` finding takes
 /// the place of the unconfirmed ones.
 pub fn confirm(first: &[Finding], second: &[Finding]) -> Vec<Finding> {
-    let alike = |a: &Finding, b: &Finding| a.code == b.code && a.scenario == b.scenario && a.operator == b.operator;
+    let alike = |a: &Finding, b: &Finding| {
+        a.code == b.code && a.scenario == b.scenario && a.operator == b.operator && a.operators == b.operators
+    };
     let in_first = |finding: &&Finding| !finding.code.is_timed() || first.iter().any(|other| alike(other, finding));
     let only_first = |finding: &&Finding| !finding.code.is_timed() && !second.iter().any(|other| alike(other, finding));
     let mut confirmed: Vec<Finding> =

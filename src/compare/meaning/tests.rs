@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::compare;
+use crate::compare::{compare, patterns};
 use crate::summary::{Sample, SideShape};
 
 /// An operator `(key, executions)` of the taxonomy's group, 10 us an execution.
