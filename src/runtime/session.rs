@@ -16,9 +16,8 @@ use serde::{Deserialize, Serialize};
 mod error;
 mod heap;
 
-use heap::KeptHeap;
-
 pub use error::SessionError;
+pub use heap::KeptHeap;
 
 /// ONNX Runtime, loaded into this process. A process loads one library once.
 #[derive(Debug, Clone)]
@@ -170,7 +169,7 @@ impl BoundSession {
     pub fn new(engine: &Engine, spec: &SessionSpec<'_>, feeds: &[FeedTensor]) -> Result<BoundSession, SessionError> {
         let mut builder = configured(engine, spec).map_err(SessionError::from_ort)?;
         builder = with_provider(builder, spec.provider)?;
-        let kept_heap = (spec.prepacking == Prepacking::Repeated).then(KeptHeap::new);
+        let kept_heap = (spec.prepacking == Prepacking::Repeated).then(KeptHeap::hold);
         let session = match spec.model {
             Model::Bytes(bytes) => builder.commit_from_memory(bytes),
             Model::File(path) => builder.commit_from_file(path),

@@ -5,7 +5,8 @@
 /// ONNX Runtime packs each weight into fresh memory before it finds that it has an equal copy, and frees it again. By
 /// default blocks of that size are mapped for each request, so that every page of every copy is faulted in anew: over
 /// half of the time that a session on shared weights takes.
-pub(super) struct KeptHeap(());
+#[derive(Debug)]
+pub struct KeptHeap(());
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod glibc {
@@ -17,7 +18,8 @@ mod glibc {
     const USUAL_THRESHOLD: c_int = 32 << 20;
 
     impl super::KeptHeap {
-        pub fn new() -> Self {
+        /// Keeps freed memory from now on, in the whole process.
+        pub fn hold() -> Self {
             // SAFETY: `mallopt` takes plain numbers, and refuses those that it does not like.
             unsafe {
                 mallopt(M_MMAP_MAX, 0);
@@ -45,7 +47,7 @@ mod glibc {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 impl KeptHeap {
     /// Does nothing here.
-    pub fn new() -> Self {
+    pub fn hold() -> Self {
         KeptHeap(())
     }
 }
