@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Listed, Machine, Partition, REPORT_SCHEMA, Report, ScenarioId, ScenarioReport, ScenarioResult, Suite};
+use super::{Listed, Machine, Partition, REPORT_SCHEMA, Report, ScenarioId, ScenarioReport, ScenarioResult, SelfTest, Suite};
 use crate::verdict::{Outcome, outcome};
 
 /// Why reports cannot be joined.
@@ -109,6 +109,7 @@ pub fn merge(pieces: Vec<(PathBuf, Report)>) -> Result<Merged, MergeError> {
     }
     let missing_parts = missing_parts(&pieces)?;
     let (base, suite) = (base.clone(), base.suite.scenarios.clone());
+    let self_test = self_test(&pieces);
     let machine = machine(&pieces);
     let mut found = collect(pieces)?;
     let mut scenarios = Vec::new();
@@ -130,13 +131,19 @@ pub fn merge(pieces: Vec<(PathBuf, Report)>) -> Result<Merged, MergeError> {
         machine,
         sides: None,
         gate: None,
-        self_test: None,
+        self_test,
         outcome: Outcome::Pass,
         suite,
         scenarios,
     };
     let report = Report { outcome: outcome(report.counts()), ..report };
     Ok(Merged { report, missing_parts, missing })
+}
+
+/// The self-test that counts for the whole: one that failed, where any did.
+fn self_test(pieces: &[(PathBuf, Report)]) -> Option<SelfTest> {
+    let mut tests = pieces.iter().filter_map(|(_, piece)| piece.self_test.as_ref());
+    tests.clone().find(|test| test.failed()).or(tests.next()).cloned()
 }
 
 /// Refuses a piece that differs from the first in what must be equal.
@@ -296,6 +303,18 @@ mod tests {
         let mut pieces = cut(&fixtures::gate_failed(), 2);
         pieces.iter_mut().for_each(|(_, piece)| piece.outcome = Outcome::Pass);
         assert_eq!(merge(pieces).unwrap().report.outcome, Outcome::GateFailed);
+    }
+
+    #[test]
+    fn a_part_whose_gate_was_not_shown_to_work_makes_the_whole_incomplete() {
+        let scenario = crate::report::calibration::fixtures::calibration().scenarios.swap_remove(0);
+        let test = |outcome| Some(SelfTest { scenario: scenario.clone(), outcome });
+        let mut pieces = cut(&fixtures::run(), 2);
+        pieces[0].1.self_test = test(Outcome::Pass);
+        assert_eq!(merge(pieces.clone()).unwrap().report.outcome, Outcome::Pass);
+        pieces[1].1.self_test = test(Outcome::GateFailed);
+        let merged = merge(pieces).unwrap().report;
+        assert_eq!((merged.outcome, merged.self_test), (Outcome::Incomplete, test(Outcome::GateFailed)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a red verdict must survive: fresh pairs of what was flagged.
 
-use crate::compare::{Comparison, Estimate};
+use crate::compare::{Comparison, Estimate, OperatorChange};
 
 use super::super::looks::smallest_p;
 use super::super::{Finding, FindingCode, Judged, Judgement, Policy, Severity, Verdict};
@@ -51,9 +51,10 @@ fn repeated(judged: &Judged, again: &Comparison, pooled: &Comparison, policy: &P
     let (Some(fresh), Some(all)) = (estimate_of(judged, again), estimate_of(judged, pooled)) else {
         return Outcome::Gone;
     };
+    let min_effect = policy.min_effect_of(change_of(judged, pooled).and_then(|change| change.group));
     if fresh.p_slower > CONFIRM_ALPHA {
         Outcome::NotAgain(fresh)
-    } else if all.ratio < 1.0 + policy.min_effect {
+    } else if all.ratio < 1.0 + min_effect {
         Outcome::Small(fresh, all.ratio)
     } else {
         Outcome::Confirmed(fresh)
@@ -87,9 +88,16 @@ impl Outcome {
 
 /// What a comparison says of what was judged.
 fn estimate_of(judged: &Judged, comparison: &Comparison) -> Option<Estimate> {
-    let Some(key) = &judged.operator else { return comparison.latency.estimate };
-    let mut operators = comparison.operators.iter();
-    operators.find(|o| &o.key == key && Some(&o.provider) == judged.provider.as_ref()).and_then(|o| o.estimate)
+    match &judged.operator {
+        None => comparison.latency.estimate,
+        Some(_) => change_of(judged, comparison).and_then(|change| change.estimate),
+    }
+}
+
+/// The operator that a verdict is on; `None` for the latency.
+fn change_of<'a>(judged: &Judged, comparison: &'a Comparison) -> Option<&'a OperatorChange> {
+    let (key, provider) = (judged.operator.as_ref()?, judged.provider.as_ref()?);
+    comparison.operators.iter().find(|change| change.key == *key && change.provider == *provider)
 }
 
 /// True for the finding that a regression led to.
