@@ -89,11 +89,11 @@ fn scenario(trials: &[Trial], control: &ControlRun) -> ScenarioCalibration {
         threads: measured.iter().find_map(|report| threads(report)).unwrap_or(1),
         red: Rate::of(count(red), count(measured.len())),
         measured_again: count(own.iter().filter(|trial| trial.confirmed.contains(&control.id)).count()),
-        false_reds: measured.iter().flat_map(|report| red_findings(report)).collect(),
+        false_reds: measured.iter().flat_map(|report| false_reds(report)).collect(),
         pairs: middle(measured.iter().map(|report| f64::from(pairs(report)))).map_or(0, whole),
         latency: latency(&measured),
         operators: operators(&measured),
-        control: controlled(control),
+        control: Control::of(control),
         failures: reports.iter().filter_map(|report| failure(report)).collect(),
     }
 }
@@ -109,15 +109,15 @@ fn failure(report: &ScenarioReport) -> Option<String> {
     }
 }
 
-/// True where a time would have failed the gate. Budgets may be exceeded on both sides, which says nothing of the gate.
 fn is_red(report: &ScenarioReport) -> bool {
-    red_findings(report).next().is_some()
+    !false_reds(report).is_empty()
 }
 
-fn red_findings(report: &ScenarioReport) -> impl Iterator<Item = FalseRed> {
+/// What failed the gate on two equal sides. Budgets may be exceeded on both sides, which says nothing of the gate.
+pub fn false_reds(report: &ScenarioReport) -> Vec<FalseRed> {
     let red = [FindingCode::OperatorRegressed, FindingCode::LatencyRegressed, FindingCode::StructureChanged];
-    let fails = move |finding: &&Finding| finding.severity == Severity::Error && red.contains(&finding.code);
-    report.findings.iter().filter(fails).map(false_red)
+    let fails = |finding: &&Finding| finding.severity == Severity::Error && red.contains(&finding.code);
+    report.findings.iter().filter(fails).map(false_red).collect()
 }
 
 fn false_red(finding: &Finding) -> FalseRed {
@@ -197,29 +197,28 @@ fn noise(looks: &[Look]) -> Noise {
     }
 }
 
-fn controlled(run: &ControlRun) -> Control {
-    let failed = |reason: &str| Control {
-        made: run.made.clone().ok(),
-        pairs: 0,
-        measured_ratio: None,
-        detectable: None,
-        state: ControlState::Failed { reason: reason.to_owned() },
-    };
-    match (&run.made, &run.report) {
-        (Err(reason), _) => failed(reason),
-        (Ok(_), None) => failed("the gate was not asked"),
-        (Ok(made), Some(report)) => {
-            let changes = report.comparison.iter().flat_map(|comparison| &comparison.operators);
-            let estimate = changes.filter(|change| change.key == made.operator).find_map(|change| change.estimate);
-            let of_it = report.verdicts.iter().find(|judged| judged.operator.as_ref() == Some(&made.operator));
-            Control {
-                made: Some(made.clone()),
-                pairs: pairs(report),
-                measured_ratio: estimate.map(|estimate| estimate.ratio),
-                detectable: of_it.and_then(|judged| judged.detectable),
-                state: ControlState::of(made, report),
-            }
+impl Control {
+    /// What became of a slowdown that was put in.
+    pub fn of(run: &ControlRun) -> Control {
+        let (made, report) = match (&run.made, &run.report) {
+            (Ok(made), Some(report)) => (made, report),
+            (Err(reason), _) => return Control::failed(None, reason),
+            (Ok(made), None) => return Control::failed(Some(made), "the gate was not asked"),
+        };
+        let mut changes = report.comparison.iter().flat_map(|comparison| &comparison.operators);
+        let judged = report.verdicts.iter().find(|judged| judged.operator.as_ref() == Some(&made.operator));
+        Control {
+            made: Some(made.clone()),
+            pairs: pairs(report),
+            measured_ratio: changes.find(|change| change.key == made.operator).and_then(|it| it.normalized_ratio),
+            detectable: judged.and_then(|judged| judged.detectable),
+            state: ControlState::of(made, report),
         }
+    }
+
+    fn failed(made: Option<&Made>, reason: &str) -> Control {
+        let state = ControlState::Failed { reason: reason.to_owned() };
+        Control { made: made.cloned(), pairs: 0, measured_ratio: None, detectable: None, state }
     }
 }
 

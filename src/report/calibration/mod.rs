@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Expected, Machine, OperatorKey, Outcome, ScenarioId};
 
 pub use advice::Advice;
-pub use build::{ControlRun, Trial};
+pub use build::{ControlRun, Trial, false_reds};
 pub use rate::Rate;
 pub use verdict::{Blame, ControlState};
 
@@ -146,9 +146,9 @@ pub struct Control {
     /// What was made slower; `None` where nothing could be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
-    /// Pairs of launches at the last look; 0 where nothing was measured.
+    /// Pairs of launches at the last look; 0 where launches were not paired or nothing was measured.
     pub pairs: u32,
-    /// The operator's time with the extra work / without, from pairs; `None` where there is no estimate.
+    /// The operator's time with the extra work / without, the machine factor divided out; `None` where that is not known.
     pub measured_ratio: Option<f64>,
     /// Smallest relative growth of the operator that these pairs would most likely have shown.
     pub detectable: Option<f64>,

@@ -52,10 +52,9 @@ impl Calibration {
 /// `0 of 40 comparisons of equal sides were red (at most 8.8 % are, with 95 % confidence)`.
 pub fn red(rate: Rate) -> String {
     let Rate { count, of, high, .. } = rate;
-    let comparisons = if of == 1 { "comparison" } else { "comparisons" };
     let were = if count == 1 { "was" } else { "were" };
     format!(
-        "{count} of {of} {comparisons} of equal sides {were} red (at most {} are, with 95 % confidence)",
+        "{count} of {of} comparisons of equal sides {were} red (at most {} are, with 95 % confidence)",
         number::percent(high)
     )
 }
@@ -72,7 +71,10 @@ pub fn unchanged(scenario: &ScenarioCalibration) -> String {
 
 /// What the gate made of a slowdown that was put in.
 pub fn control(control: &Control) -> String {
-    let pairs = number::count(control.pairs.into(), "pair", "pairs");
+    let pairs = match control.pairs {
+        0 => String::new(),
+        pairs => format!(" in {}", number::count(pairs.into(), "pair", "pairs")),
+    };
     let measured = control.measured_ratio.map_or_else(|| "not estimated".to_owned(), number::change);
     let what = control.made.as_ref().map(put_in);
     match (&control.state, what) {
@@ -80,7 +82,7 @@ pub fn control(control: &Control) -> String {
         (ControlState::Failed { reason }, Some(what)) => format!("{what}: {reason}"),
         (_, None) => "nothing was put in".to_owned(),
         (ControlState::Found, Some(what)) => {
-            format!("{what}: found in {pairs} as {measured}, and nothing else blamed")
+            format!("{what}: found{pairs} as {measured}, and nothing else blamed")
         }
         (ControlState::Missed { verdict: said }, Some(what)) => {
             let said = said.map_or("no verdict", verdict);
@@ -88,7 +90,7 @@ pub fn control(control: &Control) -> String {
                 || "no growth would have shown".to_owned(),
                 |growth| format!("growth from {} on would have shown", number::percent(growth)),
             );
-            format!("{what}: not found in {pairs} (seen as {measured}, {said}; {detectable})")
+            format!("{what}: not found{pairs} (seen as {measured}, {said}; {detectable})")
         }
         (ControlState::Misblamed { found, others }, Some(what)) => {
             let others: Vec<String> =
@@ -144,13 +146,14 @@ pub fn advice(advice: &Advice) -> String {
             "{scenario} takes every core and its latency is unsteady: measure it with {}",
             number::count((*threads).into(), "thread", "threads")
         ),
-        Advice::Quarantine { scenario, operator, resolvable: Some(growth) } => format!(
-            "{} of {scenario} is not fit to fail the gate: it was red where nothing had changed, or nothing below {} shows",
-            wording::operator(operator),
-            number::percent(*growth)
-        ),
-        Advice::Quarantine { scenario, operator, resolvable: None } => {
-            format!("{} of {scenario} is not fit to fail the gate", wording::operator(operator))
+        Advice::Quarantine { scenario, operator, red, resolvable } => {
+            let mut why = Vec::new();
+            if *red {
+                why.push("it was red where nothing had changed".to_owned());
+            }
+            why.extend(resolvable.map(|growth| format!("growth below {} does not show", number::percent(growth))));
+            let operator = wording::operator(operator);
+            format!("{operator} of {scenario} is not fit to fail the gate: {}", why.join(", and "))
         }
     }
 }
