@@ -1,5 +1,6 @@
 //! The file as a whole: layout, round trip, every way to be wrong, and the store.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -404,5 +405,56 @@ proptest! {
         let read = parse(&path, &text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         prop_assert_eq!(&read, &document);
         prop_assert_eq!(read.to_toml(), text);
+    }
+
+    /// An update takes each line from one of its two documents, as it is told, and nothing from anywhere else.
+    #[test]
+    fn an_update_takes_each_line_from_one_side(
+        held in any_document(),
+        new in any_document(),
+        chosen in prop::collection::vec(any::<bool>(), 16),
+        factor in 0.1..10.0_f64,
+    ) {
+        let all: Vec<Identity> =
+            held.operators.iter().chain(&new.operators).map(OperatorBaseline::identity).collect();
+        let operators: BTreeSet<Identity> =
+            all.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(identity, _)| identity.clone()).collect();
+        let find = |document: &Document, identity: &Identity| {
+            document.operators.iter().find(|operator| operator.identity() == *identity).cloned()
+        };
+        let update = Update { lines: Lines::Some { operators: operators.clone(), factor }, ..Update::default() };
+        let next = held.updated(&new, &update).unwrap_or_else(|| held.clone());
+        for identity in &all {
+            let (before, after) = (find(&held, identity), find(&next, identity));
+            match find(&new, identity) {
+                Some(new) if operators.contains(identity) => {
+                    let after = after.unwrap();
+                    prop_assert_eq!((after.executions, &after.shapes), (new.executions, &new.shapes));
+                    prop_assert_eq!(after.held, before.map_or(1.0, |before| before.held));
+                    let expected: Vec<f64> = new.self_us.0.iter().map(|us| rounded(us / factor)).collect();
+                    prop_assert_eq!(after.self_us.0, expected);
+                }
+                None if operators.contains(identity) => prop_assert_eq!(after, None),
+                _ => prop_assert_eq!(after.map(|o| (o.executions, o.self_us)), before.map(|o| (o.executions, o.self_us))),
+            }
+        }
+        prop_assert_eq!(&next.recorded, &held.recorded);
+        prop_assert_eq!(&next.latency_us, &held.latency_us);
+        if next != held {
+            prop_assert_eq!(next.history.last().map(|row| row.number), held.history.last().map(|row| row.number + 1));
+        }
+    }
+
+    #[test]
+    fn taking_over_everything_is_the_new_measurement(held in any_document(), new in any_document()) {
+        let update = Update { lines: Lines::All, latency: true, recorded: true, ..Update::default() };
+        let Some(next) = held.updated(&new, &update) else { return Ok(()) };
+        let lines = |document: &Document| -> Vec<_> {
+            document.operators.iter().map(|o| (o.identity(), o.executions, o.self_us.clone())).collect()
+        };
+        prop_assert_eq!(lines(&next), lines(&new));
+        prop_assert_eq!((&next.latency_us, &next.recorded), (&new.latency_us, &new.recorded));
+        prop_assert!(next.history.len() <= KEPT.max(held.history.len().saturating_sub(1)) + 1);
+        prop_assert_eq!(&next.history[0], &held.history[0]);
     }
 }
