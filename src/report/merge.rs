@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Listed, Machine, Partition, REPORT_SCHEMA, Report, ScenarioId, ScenarioReport, ScenarioResult, SelfTest, Suite};
+use super::{
+    Listed, Machine, Partition, REPORT_SCHEMA, Report, ScenarioId, ScenarioReport, ScenarioResult, SelfTest, Suite,
+};
 use crate::verdict::{Outcome, outcome};
 
 /// Why reports cannot be joined.

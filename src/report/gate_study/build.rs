@@ -123,7 +123,9 @@ fn slowed(model: &ScenarioId, busy: bool, sets: &[&Set<'_>]) -> Vec<Slowed> {
         for (arm, head) in &set.arms {
             let GateArm::Slower { operator, wanted, reached } = arm else { continue };
             let arms = Arms { base, head };
-            let at = found.iter().position(|(row, _)| row.operator == *operator && row.wanted == *wanted);
+            // Another run made other copies, which came to another size.
+            let same = |row: &Slowed| row.operator == *operator && row.wanted == *wanted && row.reached == *reached;
+            let at = found.iter().position(|(row, _)| same(row));
             let at = at.unwrap_or_else(|| {
                 let called = METHODS.iter().map(|method| CalledSlowed { method: *method, found: 0, others_blamed: 0 });
                 found.push((
