@@ -17,7 +17,7 @@ pub struct Value {
 
 impl Value {
     /// The shape, in elements: concrete, or where it depends on data ([`Value::is_open`]) the expected one, which counts
-    /// for [`BuiltGraph::macs`] and is not written into the model.
+    /// for [`super::BuiltGraph::macs`] and is not written into the model.
     pub fn dims(&self) -> &[i64] {
         &self.dims
     }

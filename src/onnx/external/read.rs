@@ -22,7 +22,7 @@ pub enum Source<'a> {
     Memory(&'a BTreeMap<String, &'a [u8]>),
 }
 
-/// Moves all external values into the model itself, for a model in one file ([`super::file::write`] refuses it if it
+/// Moves all external values into the model itself, for a model in one file ([`crate::onnx::file::write`] refuses it if it
 /// grows too large).
 ///
 /// # Errors

@@ -190,11 +190,13 @@ mod tests {
     }
 
     fn quarantined(advice: &[Advice]) -> Vec<&str> {
-        let operator = |advice| match advice {
-            &Advice::Quarantine { ref operator, .. } => Some(operator.0.as_str()),
-            _ => None,
-        };
-        advice.iter().filter_map(operator).collect()
+        advice
+            .iter()
+            .filter_map(|advice| match advice {
+                Advice::Quarantine { operator, .. } => Some(operator.0.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 
     #[test]
