@@ -127,7 +127,7 @@ fn a_revision_against_a_slower_working_tree_fails_and_blames_the_operator() {
     shown.expect(0, &["base → head", "regressed", "base: main ("]);
     project.run(&["merge", "report.json"]).expect(101, &["report.json is of `compare`", "cannot be merged"]);
     // What was measured of the head may be accepted.
-    project.run(&["accept"]).expect(0, &["one@cpu-fp32-all-t1"]);
+    project.run(&["accept", "--force"]).expect(0, &["one@cpu-fp32-all-t1"]);
 }
 
 #[test]

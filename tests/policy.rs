@@ -22,7 +22,7 @@ fn changed() -> Project {
     git(&project, &["init", "--quiet"]);
     commit(&project, "first");
     project.run(&["run"]).expect(0, &[]);
-    project.run(&["accept"]).expect(0, &[]);
+    project.run(&["accept", "--force"]).expect(0, &[]);
     let squash = &mut model.graph.as_mut().unwrap().node[2];
     assert_eq!(squash.op_type(), "Erf");
     squash.op_type = Some("Sin".into());
