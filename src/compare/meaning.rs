@@ -101,7 +101,7 @@ impl StructuralChange {
 
     /// True where operators that another provider ran have come to the CPU.
     pub fn is_fallback(&self) -> bool {
-        matches!(&self.kind, ChangeKind::Moved { from, to } if to == CPU && from != CPU)
+        matches!(&self.kind, ChangeKind::Moved { to, .. } if to == CPU)
     }
 }
 

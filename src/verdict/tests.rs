@@ -375,6 +375,8 @@ fn a_group_may_have_thresholds_of_its_own() {
     let verdict = |group| verdict_of(&grown(group), Some(1.0), &policy);
     assert_eq!(verdict(Some(Normalization)), Verdict::Regressed);
     assert_eq!((verdict(Some(Activation)), verdict(None)), (Verdict::Unchanged, Verdict::Unchanged));
+    let below = OperatorChange { group: Some(Normalization), ..change(1000.0, 1069.0, 1.0, 0.0) };
+    assert_eq!(verdict_of(&below, Some(1.0), &policy), Verdict::Unchanged, "above its effect, below its floor");
     assert_eq!(smallest_detectable_effect(&grown(Some(Normalization)), Some(1.0), &policy), 0.07);
 }
 

@@ -181,6 +181,8 @@ fn nodes_that_went_are_no_other_precision_of_those_that_stay() {
     let base = side(vec![at("Add", &[("float[8]", 4), ("int64[4]", 3)])]);
     let head = side(vec![at("Add", &[("float[8]", 4)])]);
     assert_eq!(words(&changes_between(&base, &head)), ["ai.onnx:Add -3"]);
+    let grown = side(vec![at("Add", &[("float[8]", 5)])]);
+    assert_eq!(words(&changes_between(&base, &grown)), ["ai.onnx:Add -2"]);
     let converted = side(vec![at("Add", &[("float16[8]", 5)])]);
     assert_eq!(words(&changes_between(&head, &converted)), ["ai.onnx:Add +1", "1 with float16 for float"]);
 }
