@@ -66,6 +66,8 @@ pub struct OperatorBaseline {
     pub executions: u32,
     /// How many of them ONNX Runtime put in.
     pub inserted: u32,
+    /// Launches did not execute it equally often: the count is a matter of the data, and no structure.
+    pub varies: bool,
     /// Self time per run in microseconds, a value per launch, each with what the operators of its launch had in common
     /// divided out.
     pub self_us: Sample,
@@ -96,6 +98,7 @@ impl Document {
             provider: operator.provider.clone(),
             executions: operator.executions,
             inserted: operator.inserted.as_ref().map_or(0, |inserted| inserted.executions),
+            varies: summary.unsteady.iter().any(|unsteady| unsteady.key == operator.key),
             self_us: rounded_sample(&operator.self_us.centred(&common)),
             held: 1.0,
             shapes: summary.steady_shapes(operator),
@@ -134,7 +137,7 @@ impl Document {
             executions: operator.executions,
             inserted: Some(operator.inserted),
             shapes: operator.shapes.clone(),
-            unsteady: false,
+            unsteady: operator.varies,
             self_us: operator.self_us.clone(),
             // A share hangs on all lines, so that no line could hold it and stay as it is while others move.
             share: if total_us > 0.0 { operator.self_us.median() / total_us } else { 0.0 },

@@ -75,6 +75,8 @@ struct RawLatency {
 struct RawOperator {
     executions: Spanned<u32>,
     inserted: Option<Spanned<u32>>,
+    #[serde(default)]
+    varies: bool,
     self_us: Spanned<f64>,
     drift: Option<Spanned<f64>>,
     launches_us: Spanned<Vec<Spanned<f64>>>,
@@ -233,7 +235,8 @@ impl Reader<'_> {
             Some(drift) => rounded(self.ratio(&format!("`{label}`: drift"), &drift)?),
             None => 1.0,
         };
-        Ok(OperatorBaseline { key, provider, executions, inserted, self_us, held, shapes: Vec::new() })
+        let varies = raw.varies;
+        Ok(OperatorBaseline { key, provider, executions, inserted, varies, self_us, held, shapes: Vec::new() })
     }
 
     /// Gives the operators their shapes.

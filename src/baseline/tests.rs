@@ -53,6 +53,18 @@ fn assert_complaint(from: &str, to: &str, expected: &[&str]) {
 }
 
 #[test]
+fn a_count_that_varied_is_remembered_as_no_structure() {
+    let with = |count| launch(&[op("MatMul", 4, 60.0), op("NonZero", count, 9.0)]);
+    let document = Document::from_summary(&summary_of(&[with(2), with(3), with(3)]), here(), facts());
+    let text = document.to_toml();
+    assert!(text.contains(r#""ai.onnx:NonZero" = { executions = 3, varies = true, self-us"#), "{text}");
+    let read = parse(&path(), &text).unwrap();
+    assert_eq!(read, document);
+    let unsteady: Vec<bool> = read.side().operators.iter().map(|operator| operator.unsteady).collect();
+    assert_eq!(unsteady, [false, true]);
+}
+
+#[test]
 fn the_file_reads_well() {
     let two = [op("MatMul", 96, 41_234.567), op("Add", 25, 1_900.04)];
     let moved = Op { provider: "CUDAExecutionProvider", ..op("Add", 1, 12.0) };
@@ -335,6 +347,7 @@ prop_compose! {
         counts in prop::collection::btree_map("\\PC*", 1..10_000_u32, 0..4),
         plain in 1..10_000_u32,
         part in 0.0..=1.0_f64,
+        varies: bool,
         self_us in prop::collection::vec(0.0..1e9_f64, 1..6),
         held in prop_oneof![Just(1.0), 0.01..100.0_f64],
     ) -> OperatorBaseline {
@@ -346,6 +359,7 @@ prop_compose! {
             provider: provider.into(),
             executions,
             inserted: (f64::from(executions) * part) as u32,
+            varies,
             self_us: Sample(self_us.into_iter().map(rounded).collect()),
             held: rounded(held),
             shapes,

@@ -87,6 +87,9 @@ fn figures(operator: &OperatorBaseline) -> String {
     if operator.inserted > 0 {
         fields.push(format!("inserted = {}", operator.inserted));
     }
+    if operator.varies {
+        fields.push("varies = true".to_owned());
+    }
     fields.push(format!("self-us = {}", text(operator.self_us.median())));
     if operator.held != 1.0 {
         fields.push(format!("drift = {}", text(operator.held)));

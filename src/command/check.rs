@@ -12,6 +12,7 @@ use super::held::Held;
 use super::policy::Rules;
 use super::results::SavedResult;
 use super::suite::Session;
+use super::tested::Tested;
 use super::trailers::Commits;
 use super::{Exit, Terminal, outputs, plan, self_test};
 
@@ -44,7 +45,7 @@ pub fn check(terminal: &mut Terminal, arguments: &CheckArgs) -> anyhow::Result<E
     if arguments.selection.is_empty() && arguments.suite.tier.is_none() {
         rules.warn_of_idle(session.suite.whole(), &reports, terminal);
     }
-    let self_test = if *self_test { self_test::run(&session, terminal)? } else { None };
+    let self_test = if *self_test { self_test::run(&session, terminal, &Tested::Stored)? } else { None };
     outputs::finish(terminal, Report { self_test, ..session.report("check", reports) }, arguments)
 }
 
@@ -69,18 +70,35 @@ fn check_one(
 ) -> anyhow::Result<ScenarioReport> {
     let machine = session.fingerprint(planned.scenario.provider).dir_name();
     let policy = rules.policy(&session.config, planned, &machine);
-    let mut report = measured(session, planned, held, &policy, terminal)?;
-    if verdict::needs_confirmation(&report.findings) {
-        terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
-        terminal.status.extend_progress(session.launches_each());
-        let again = measured(session, planned, held, &policy, terminal)?;
-        if matches!(again.result, ScenarioResult::Measured { .. }) {
-            report = ScenarioReport { findings: verdict::confirm(&report.findings, &again.findings), ..again };
-        }
-    }
+    let (report, _) = confirmed(session, planned, held, &policy, terminal)?;
     let fingerprint = session.fingerprint(planned.scenario.provider);
     session.results.save(&SavedResult::new("check", &report, fingerprint, &session.machine, held.digest()))?;
     Ok(report)
+}
+
+/// Measures a scenario and judges it by what it is held against; what is slower must show again in fresh launches. True
+/// where it was measured again for that.
+///
+/// # Errors
+/// An interrupt.
+pub(super) fn confirmed(
+    session: &Session,
+    planned: &Planned,
+    held: &Held,
+    policy: &Policy,
+    terminal: &mut Terminal,
+) -> anyhow::Result<(ScenarioReport, bool)> {
+    let report = measured(session, planned, held, policy, terminal)?;
+    if !verdict::needs_confirmation(&report.findings) {
+        return Ok((report, false));
+    }
+    terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
+    terminal.status.extend_progress(session.launches_each());
+    let again = measured(session, planned, held, policy, terminal)?;
+    if !matches!(again.result, ScenarioResult::Measured { .. }) {
+        return Ok((report, true));
+    }
+    Ok((ScenarioReport { findings: verdict::confirm(&report.findings, &again.findings), ..again }, true))
 }
 
 /// Measures a scenario once and judges it.

@@ -130,10 +130,13 @@ impl Control {
     /// Makes the plain graph and measures its nodes.
     ///
     /// # Errors
-    /// Scenarios that cannot have a control, each with the reason: other providers than the CPU, weights beyond what is
-    /// written for it or what the disk has, a graph that does not run as the original does. Also failed launches and
+    /// Scenarios that cannot have a control, each with the reason: more memory than there is, other providers than the
+    /// CPU, weights beyond what is written for it or what the disk has, a graph that does not run as the original does. Also failed launches and
     /// interrupts.
     pub fn open(session: &Session, terminal: &mut Terminal, planned: &Planned) -> anyhow::Result<Control> {
+        if let Some(refusal) = session.refuse(planned) {
+            bail!("{}: no control: {refusal}", planned.id);
+        }
         let folder = session.folder()?;
         refuse(planned, folder.path())?;
         let optimized = folder.path().join("optimized.onnx");

@@ -30,6 +30,7 @@ pub mod strip;
 pub mod study;
 mod study_gate;
 mod suite;
+mod tested;
 #[cfg(test)]
 mod testing;
 mod trailers;

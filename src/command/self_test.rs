@@ -3,38 +3,40 @@
 use crate::cli::ControlArgs;
 use crate::estimate::Rates;
 use crate::report::SelfTest;
-use crate::report::calibration::{Calibration, Rules, Trial};
+use crate::report::calibration::{Calibration, Trial};
 use crate::scenario::Planned;
-use crate::verdict::{ALPHA, Looks};
+use crate::verdict::{Looks, PlanError};
 
 use super::suite::Session;
-use super::{Terminal, calibrate, compare, costs};
+use super::tested::Tested;
+use super::{Terminal, calibrate, costs};
 
 /// Pairs of launches on equal sides, and as many with a known slowdown.
 const PAIRS: u32 = 8;
 
-/// Runs the gate of `compare` over equal sides of the scenario that takes least, and over a known slowdown in it. `None`
-/// where there is no scenario.
+/// The gate of `compare`, in one look.
+///
+/// # Errors
+/// None with so many pairs.
+pub(super) fn in_turns() -> Result<Tested, PlanError> {
+    Looks::fixed(PAIRS).map(Tested::InTurns)
+}
+
+/// Runs the gate over equal sides of the scenario that takes least, and over a known slowdown in it. `None` where there is
+/// no scenario.
 ///
 /// # Errors
 /// An interrupt.
-pub(super) fn run(session: &Session, terminal: &mut Terminal) -> anyhow::Result<Option<SelfTest>> {
+pub(super) fn run(session: &Session, terminal: &mut Terminal, gate: &Tested) -> anyhow::Result<Option<SelfTest>> {
     let Some(planned) = smallest(&session.planned) else { return Ok(None) };
     terminal.status.say("Testing", &format!("the gate itself, on {}", planned.id));
-    let looks = Looks::fixed(PAIRS)?;
     let equal = vec![(planned.clone(), planned.clone())];
-    let (scenarios, confirmed) = compare::gate(session, terminal, equal, &looks)?;
+    let (scenarios, confirmed) = gate.judge(session, terminal, equal)?;
     let trials = [Trial { scenarios, confirmed }];
     let only = std::slice::from_ref(planned);
-    let controls = calibrate::controls::run(session, terminal, only, &ControlArgs::default(), &looks)?;
-    let rules = Rules {
-        pairs: vec![PAIRS],
-        alpha: ALPHA,
-        min_effect: session.config.compare.min_effect,
-        floor_us: session.config.gate.floor_us,
-    };
+    let controls = calibrate::controls::run(session, terminal, only, &ControlArgs::default(), gate)?;
     let Calibration { mut scenarios, outcome, .. } =
-        Calibration::of(session.machine.clone(), rules, 1, &trials, &controls);
+        Calibration::of(session.machine.clone(), gate.rules(session), 1, &trials, &controls);
     Ok(scenarios.pop().map(|scenario| SelfTest { scenario, outcome }))
 }
 

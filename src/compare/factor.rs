@@ -1,12 +1,16 @@
 //! What a whole machine has in common, taken out: across operators of one launch, and across the two sides.
 
-use crate::summary::{FEWEST_TELLING, Sample, Side, SideOperator, common, error_of_median, median, telling};
+use crate::summary::{
+    CLOCK_FLOOR_US, FEWEST_TELLING, Group, Sample, Side, SideOperator, Timed, common, error_of_median, median, telling,
+};
 
 use super::{LatencyChange, OperatorChange, UNKNOWN_SPREAD};
 
 /// The machine factor, and for each side how its launches vary.
 pub(super) struct MachineFactor {
     value: Option<f64>,
+    /// Standard error of its logarithm.
+    error: f64,
     base: Launches,
     head: Launches,
 }
@@ -15,7 +19,7 @@ pub(super) struct MachineFactor {
 struct Launches {
     /// What each has in common over operators; empty where that is divided out already.
     common: Vec<f64>,
-    /// The relative standard deviation that is typical of the operators that tell the machine factor; `None` of a single
+    /// The relative standard deviation that is typical of operators that are long enough to be timed; `None` of a single
     /// launch.
     typical: Option<f64>,
 }
@@ -24,16 +28,28 @@ impl MachineFactor {
     /// From the operators that stand on both sides.
     pub(super) fn of(pairs: &[(&SideOperator, &SideOperator)], base: &Side, head: &Side) -> Self {
         let references = references(pairs);
+        let timed = pairs.iter().filter(|pair| shorter(pair) >= CLOCK_FLOOR_US);
         let mut factor = MachineFactor {
             value: None,
-            base: Launches::of(references.iter().map(|(base, _)| &base.self_us), base.centred),
-            head: Launches::of(references.iter().map(|(_, head)| &head.self_us), head.centred),
+            error: 0.0,
+            base: Launches::of(
+                references.iter().map(|(base, _)| base),
+                timed.clone().map(|(base, _)| &base.self_us),
+                base.centred,
+            ),
+            head: Launches::of(
+                references.iter().map(|(_, head)| head),
+                timed.map(|(_, head)| &head.self_us),
+                head.centred,
+            ),
         };
         // The median of logarithms, so that exchanging the sides inverts the factor also for an even number.
         let logs: Vec<f64> =
             references.iter().filter_map(|(base, head)| factor.ratio(base, head)).map(f64::ln).collect();
         if logs.len() >= FEWEST_TELLING {
             factor.value = median(&logs).map(f64::exp);
+            let errors: Vec<f64> = references.iter().map(|(base, head)| factor.error_of(base, head)).collect();
+            factor.error = error_of_median(median(&errors).unwrap_or(0.0), references.len());
         }
         factor
     }
@@ -45,7 +61,6 @@ impl MachineFactor {
 
     /// One operator on both sides.
     pub(super) fn change(&self, base: &SideOperator, head: &SideOperator) -> OperatorChange {
-        let deviations = (self.base.deviation(&base.self_us), self.head.deviation(&head.self_us));
         OperatorChange {
             key: head.key.clone(),
             group: head.group,
@@ -56,24 +71,35 @@ impl MachineFactor {
             head_us: head.self_us.median(),
             base_share: base.share,
             head_share: head.share,
-            normalized_ratio: self.value.and_then(|factor| self.ratio(base, head).map(|ratio| ratio / factor)),
-            standard_error: standard_error(deviations, base.self_us.len(), head.self_us.len()),
+            normalized_ratio: self
+                .value
+                .and_then(|factor| self.ratio(&base.self_us, &head.self_us).map(|ratio| ratio / factor)),
+            standard_error: self.error_of(&base.self_us, &head.self_us).hypot(self.error),
             estimate: None,
         }
     }
 
+    /// Standard error of the logarithm of head/base.
+    fn error_of(&self, base: &Sample, head: &Sample) -> f64 {
+        standard_error((self.base.deviation(base), self.head.deviation(head)), base.len(), head.len())
+    }
+
     /// Head/base of medians, each launch's common factor divided out; `None` unless both are above zero.
-    fn ratio(&self, base: &SideOperator, head: &SideOperator) -> Option<f64> {
-        let base = base.self_us.centred(&self.base.common).median();
-        let head = head.self_us.centred(&self.head.common).median();
+    fn ratio(&self, base: &Sample, head: &Sample) -> Option<f64> {
+        let (base, head) = (base.centred(&self.base.common).median(), head.centred(&self.head.common).median());
         (base > 0.0 && head > 0.0).then(|| head / base)
     }
 }
 
 impl Launches {
-    fn of<'a>(references: impl Iterator<Item = &'a Sample> + Clone, centred: bool) -> Launches {
-        let common = if centred { Vec::new() } else { common(references.clone()) };
-        let spreads: Vec<f64> = references.filter_map(|sample| sample.centred(&common).relative_spread()).collect();
+    /// `references` tell what a launch has in common, `timed` what is typical.
+    fn of<'a>(
+        references: impl Iterator<Item = &'a Sample> + Clone,
+        timed: impl Iterator<Item = &'a Sample>,
+        centred: bool,
+    ) -> Launches {
+        let common = if centred { Vec::new() } else { common(references) };
+        let spreads: Vec<f64> = timed.filter_map(|sample| sample.centred(&common).relative_spread()).collect();
         Launches { typical: median(&spreads), common }
     }
 
@@ -105,9 +131,22 @@ fn standard_error(deviations: (Option<f64>, Option<f64>), base_launches: usize, 
     error_of_median(base, base_launches).hypot(error_of_median(head, head_launches))
 }
 
-/// The operators that tell the machine factor: run equally often on both sides and long enough to be timed.
-fn references<'a>(pairs: &[(&'a SideOperator, &'a SideOperator)]) -> Vec<(&'a SideOperator, &'a SideOperator)> {
-    let shorter = |pair: &(&SideOperator, &SideOperator)| pair.0.self_us.median().min(pair.1.self_us.median());
+fn shorter(pair: &(&SideOperator, &SideOperator)) -> f64 {
+    pair.0.self_us.median().min(pair.1.self_us.median())
+}
+
+/// What tells the machine factor, on both sides: operators that run equally often on both and are long enough to be timed,
+/// all matrix products together.
+fn references(pairs: &[(&SideOperator, &SideOperator)]) -> Vec<(Sample, Sample)> {
     let same = |pair: &&(&SideOperator, &SideOperator)| pair.0.executions == pair.1.executions && shorter(pair) > 0.0;
-    telling(pairs.iter().filter(same).copied().collect(), shorter)
+    let told = telling(pairs.iter().filter(same).copied().collect(), |pair| Timed {
+        us: shorter(pair),
+        executions: pair.0.executions,
+        gemm: pair.0.group == Some(Group::Gemm),
+    });
+    let both = |members: Vec<(&SideOperator, &SideOperator)>| {
+        let base = Sample::sum(members.iter().map(|(base, _)| &base.self_us));
+        (base, Sample::sum(members.iter().map(|(_, head)| &head.self_us)))
+    };
+    told.into_iter().map(both).collect()
 }

@@ -1,25 +1,86 @@
 //! What the operators of a launch have in common, taken out: a launch that was slow as a whole says nothing of any one
 //! operator.
 
-use super::{Sample, Summary, median};
+use super::{Group, Sample, Summary, median};
 
 /// Operators at or above this median self time tell what a launch has in common; the profiler's clock counts whole
 /// microseconds, so that shorter times say more of the clock than of the machine.
 pub const CLOCK_FLOOR_US: f64 = 50.0;
 
+/// So must one execution take, on average: the profiler adds 1 to 2 us to each, which are taken off as a mean, so that
+/// hundreds of Reshapes of 2 us vary with the profiler and not with the machine.
+const EXECUTION_FLOOR_US: f64 = 5.0;
+
+/// Of operators that are long enough, those with this part of the time of all tell, as long as they are [`ENOUGH`]: the
+/// smaller ones vary more, and the median would be as unsteady as they are.
+const TELLING_SHARE: f64 = 0.01;
+
 /// With fewer operators than this there is no telling the machine from the operator.
 pub const FEWEST_TELLING: usize = 3;
 
-/// Where fewer than [`FEWEST_TELLING`] reach the floor, this many of the largest are taken.
-const LARGEST: usize = 5;
+/// So many tell where there are as many: two of them may change, and the median still is one of the others.
+const ENOUGH: usize = 5;
 
-/// Those of `candidates` that are long enough to tell what the machine does, by descending time. `us` is a candidate's
-/// time in microseconds.
-pub fn telling<T>(mut candidates: Vec<T>, us: impl Fn(&T) -> f64) -> Vec<T> {
-    candidates.sort_by(|a, b| us(b).total_cmp(&us(a)));
-    let above = candidates.iter().take_while(|candidate| us(candidate) >= CLOCK_FLOOR_US).count();
-    candidates.truncate(if above >= FEWEST_TELLING { above } else { LARGEST });
-    candidates
+/// What decides whether an operator tells.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timed {
+    /// Microseconds in one run, all executions together.
+    pub us: f64,
+    /// Executions for that.
+    pub executions: u32,
+    /// Whether it is a matrix product. A faster library makes all of them faster, of which there are many in some models:
+    /// they have one voice together, or else what they have in common would be taken for the machine.
+    pub gemm: bool,
+}
+
+/// Operators that have one voice in what a launch has in common.
+struct Voice<T> {
+    members: Vec<T>,
+    us: f64,
+    executions: u32,
+}
+
+impl<T> Voice<T> {
+    fn is_long(&self) -> bool {
+        self.us >= CLOCK_FLOOR_US && self.us >= EXECUTION_FLOOR_US * f64::from(self.executions)
+    }
+}
+
+/// Those of `candidates` that are long enough to tell what the machine does, in voices: an operator each, but all matrix
+/// products together, as long as there are three without that. By descending time.
+///
+/// On 250 pairs of launches of each of four models, a choice by [`CLOCK_FLOOR_US`] alone left twice as much noise in the
+/// large operators; where each product had a voice of its own, all products faster by 30 % made other operators seem slower
+/// in three of the four (docs/gate.md).
+pub fn telling<T>(candidates: Vec<T>, timed: impl Fn(&T) -> Timed) -> Vec<Vec<T>> {
+    let (products, others): (Vec<T>, Vec<T>) = candidates.into_iter().partition(|one| timed(one).gemm);
+    let together = others.len() + 1 >= FEWEST_TELLING;
+    let products = if together { vec![products] } else { products.into_iter().map(|one| vec![one]).collect() };
+    let members = products.into_iter().chain(others.into_iter().map(|one| vec![one]));
+    let voice = |members: Vec<T>| {
+        let (us, executions) = members
+            .iter()
+            .map(&timed)
+            .fold((0.0, 0), |(us, executions), one| (us + one.us, executions + one.executions));
+        Voice { members, us, executions }
+    };
+    let voices = members.filter(|members| !members.is_empty()).map(voice).collect();
+    loudest(voices).into_iter().map(|voice| voice.members).collect()
+}
+
+/// The voices that are long enough, and of these the large ones, if they are enough.
+fn loudest<T>(voices: Vec<Voice<T>>) -> Vec<Voice<T>> {
+    let descending = |a: &Voice<T>, b: &Voice<T>| b.us.total_cmp(&a.us);
+    let total: f64 = voices.iter().map(|voice| voice.us).sum();
+    let (mut long, mut short): (Vec<_>, Vec<_>) = voices.into_iter().partition(Voice::is_long);
+    if long.len() < FEWEST_TELLING {
+        // What is short tells little, but more than nothing.
+        long.append(&mut short);
+    }
+    long.sort_by(descending);
+    let large = long.iter().take_while(|voice| voice.is_long() && voice.us >= TELLING_SHARE * total).count();
+    long.truncate(large.max(ENOUGH));
+    long
 }
 
 /// For each launch, the median over operators of the operator's time against its own median over launches: how much
@@ -35,6 +96,16 @@ pub fn common<'a>(samples: impl Iterator<Item = &'a Sample> + Clone) -> Vec<f64>
 }
 
 impl Sample {
+    /// Launch by launch, the sum of samples of the same launches.
+    pub fn sum<'a>(samples: impl Iterator<Item = &'a Sample>) -> Sample {
+        let mut sum: Vec<f64> = Vec::new();
+        for sample in samples {
+            sum.resize(sum.len().max(sample.len()), 0.0);
+            sum.iter_mut().zip(&sample.0).for_each(|(sum, value)| *sum += value);
+        }
+        Sample(sum)
+    }
+
     /// The sample with each launch's common factor divided out; as it is where the launches are not those of `common`.
     #[must_use]
     pub fn centred(&self, common: &[f64]) -> Sample {
@@ -48,8 +119,15 @@ impl Sample {
 impl Summary {
     /// How much slower each launch was as a whole than the median launch, as its own operators tell.
     pub fn common(&self) -> Vec<f64> {
-        let timed = self.operators.iter().map(|operator| &operator.self_us).filter(|sample| sample.median() > 0.0);
-        common(telling(timed.collect(), |sample| sample.median()).into_iter())
+        let timed = self.operators.iter().filter(|operator| operator.self_us.median() > 0.0);
+        let told = telling(timed.collect(), |operator| Timed {
+            us: operator.self_us.median(),
+            executions: operator.executions,
+            gemm: operator.group == Some(Group::Gemm),
+        });
+        let voices: Vec<Sample> =
+            told.into_iter().map(|members| Sample::sum(members.into_iter().map(|one| &one.self_us))).collect();
+        common(voices.iter())
     }
 }
 
@@ -75,6 +153,44 @@ mod tests {
         };
         assert_eq!(of("ai.onnx:Add"), [1900.0; 3]);
         assert_eq!(of("ai.onnx:Softmax"), [800.0, 800.0, 960.0]);
+    }
+
+    fn told(operators: &[(f64, u32)]) -> Vec<f64> {
+        let timed = |one: &(f64, u32)| Timed { us: one.0, executions: one.1, gemm: false };
+        telling(operators.to_vec(), timed).into_iter().flatten().map(|(us, _)| us).collect()
+    }
+
+    #[test]
+    fn what_is_mostly_the_profilers_own_does_not_tell() {
+        // 192 Reshapes of 2 us each, as BERT has them.
+        let operators = [(5000.0, 25), (375.0, 192), (900.0, 12), (400.0, 12), (530.0, 48), (300.0, 10)];
+        assert_eq!(told(&operators), [5000.0, 900.0, 530.0, 400.0, 300.0]);
+    }
+
+    #[test]
+    fn large_operators_tell_and_small_ones_only_where_few_are_large() {
+        let large = [(9000.0, 1), (800.0, 1), (700.0, 1), (600.0, 1), (500.0, 1), (90.0, 1), (60.0, 1)];
+        assert_eq!(told(&large).len(), 5);
+        let one_large = [(90_000.0, 1), (800.0, 1), (700.0, 1), (90.0, 1), (80.0, 1), (70.0, 1)];
+        assert_eq!(told(&one_large), [90_000.0, 800.0, 700.0, 90.0, 80.0]);
+        let tiny = [(30.0, 1), (20.0, 40), (10.0, 1), (60.0, 1)];
+        assert_eq!(told(&tiny), [60.0, 30.0, 20.0, 10.0]);
+    }
+
+    #[test]
+    fn products_have_one_voice_where_there_are_others() {
+        let voices = |operators: &[(f64, bool)]| -> Vec<usize> {
+            let timed = |one: &(f64, bool)| Timed { us: one.0, executions: 1, gemm: one.1 };
+            telling(operators.to_vec(), timed).iter().map(Vec::len).collect()
+        };
+        assert_eq!(voices(&[(300.0, false), (9000.0, true), (800.0, true), (200.0, false)]), [2, 1, 1]);
+        assert_eq!(voices(&[(300.0, false), (9000.0, true), (800.0, true)]), [1, 1, 1]);
+    }
+
+    #[test]
+    fn samples_add_up_launch_by_launch() {
+        let sum = Sample::sum([Sample(vec![1.0, 2.0]), Sample(vec![10.0, 20.0])].iter());
+        assert_eq!(sum, Sample(vec![11.0, 22.0]));
     }
 
     #[test]

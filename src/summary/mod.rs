@@ -13,7 +13,7 @@ pub(crate) mod testing;
 
 pub use crate::measure::result::PROTOCOL;
 pub use crate::taxonomy::Group;
-pub use centre::{CLOCK_FLOOR_US, FEWEST_TELLING, common, telling};
+pub use centre::{CLOCK_FLOOR_US, FEWEST_TELLING, Timed, common, telling};
 pub use groups::GroupSummary;
 pub use past::{OperatorPast, Past};
 pub use side::{Field, Side, SideOperator, SideShape};

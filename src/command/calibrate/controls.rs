@@ -3,17 +3,14 @@
 use anyhow::bail;
 
 use crate::cli::ControlArgs;
+use crate::command::Terminal;
 use crate::command::control::{Control, Repeatable, Treated, Wish};
 use crate::command::suite::Session;
-use crate::command::{Terminal, compare};
+use crate::command::tested::Tested;
 use crate::measure::supervise::LaunchFailure;
 use crate::report::calibration::{ControlRun, Made};
 use crate::scenario::{Planned, ScenarioId};
 use crate::taxonomy::Group;
-use crate::verdict::Looks;
-
-/// What is put in where nobody says how much: large enough to be seen at once, small enough to be worth it.
-const USUAL_SIZE: f64 = 0.2;
 
 /// The smallest change that counts is taken so many times, lest chance decide.
 const FLOORS: f64 = 2.0;
@@ -28,14 +25,14 @@ pub(in crate::command) fn run(
     terminal: &mut Terminal,
     planned: &[Planned],
     arguments: &ControlArgs,
-    looks: &Looks,
+    gate: &Tested,
 ) -> anyhow::Result<Vec<ControlRun>> {
     // Their folders hold the graphs: they live until all are measured.
     let mut controls: Vec<Control> = Vec::new();
     let mut runs: Vec<ControlRun> = Vec::new();
     for one in planned {
         terminal.status.say("Slowing", &one.id.0);
-        let made = match make(session, terminal, one, arguments) {
+        let made = match make(session, terminal, one, arguments, gate) {
             Ok((control, made)) => {
                 controls.push(control);
                 Ok(made)
@@ -46,7 +43,7 @@ pub(in crate::command) fn run(
         runs.push(ControlRun { id: one.id.clone(), made, report: None });
     }
     let both: Vec<(Planned, Planned)> = controls.iter().filter_map(sides).collect();
-    let (reports, _) = compare::gate(session, terminal, both, looks)?;
+    let (reports, _) = gate.judge(session, terminal, both)?;
     for report in reports {
         if let Some(run) = run_of(&mut runs, &report.id) {
             run.report = Some(report);
@@ -77,10 +74,11 @@ pub(in crate::command) fn make(
     terminal: &mut Terminal,
     planned: &Planned,
     arguments: &ControlArgs,
+    gate: &Tested,
 ) -> anyhow::Result<(Control, Made)> {
     let mut control = Control::open(session, terminal, planned)?;
     let floor_us = session.config.gate.floor_us;
-    let wish = wish(&control, arguments, floor_us)?;
+    let wish = wish(&control, arguments, gate.usual_size(session), floor_us)?;
     control.treat(session, terminal, &wish)?;
     match control.treated.as_slice() {
         [treated] => {
@@ -106,7 +104,7 @@ fn made(treated: &Treated) -> anyhow::Result<Made> {
 }
 
 /// What to put in: as asked for, else into the operator that the gate is for and so much that it counts.
-fn wish(control: &Control, arguments: &ControlArgs, floor_us: f64) -> anyhow::Result<Wish> {
+fn wish(control: &Control, arguments: &ControlArgs, least: f64, floor_us: f64) -> anyhow::Result<Wish> {
     let operators = control.repeatable();
     let glob = match &arguments.operator {
         Some(glob) => glob.clone(),
@@ -117,7 +115,7 @@ fn wish(control: &Control, arguments: &ControlArgs, floor_us: f64) -> anyhow::Re
     };
     let size = match arguments.size {
         Some(size) => size,
-        None => usual_size(&control.meant_by(&glob)?, floor_us),
+        None => usual_size(&control.meant_by(&glob)?, least, floor_us),
     };
     Ok(Wish::operator(glob, size))
 }
@@ -127,10 +125,10 @@ fn usual(operators: &[Repeatable]) -> Option<&Repeatable> {
     operators.iter().find(|one| one.group != Some(Group::Gemm)).or(operators.first())
 }
 
-/// So much that the smallest of these operators grows by more than what counts at all.
-fn usual_size(operators: &[Repeatable], floor_us: f64) -> f64 {
+/// At least this much, and so much that the smallest of these operators grows by more than what counts at all.
+fn usual_size(operators: &[Repeatable], least: f64, floor_us: f64) -> f64 {
     let smallest = operators.iter().map(|one| one.self_us).fold(f64::INFINITY, f64::min);
-    USUAL_SIZE.max(FLOORS * floor_us / smallest)
+    least.max(FLOORS * floor_us / smallest)
 }
 
 #[cfg(test)]
@@ -154,7 +152,7 @@ mod tests {
 
     #[test]
     fn by_a_fifth_or_by_twice_the_floor() {
-        let of = |self_us| usual_size(&[operator("ai.onnx:Add", Group::ElementWise, self_us)], 50.0);
+        let of = |self_us| usual_size(&[operator("ai.onnx:Add", Group::ElementWise, self_us)], 0.2, 50.0);
         assert_eq!(of(10_000.0), 0.2);
         assert_eq!(of(200.0), 0.5);
         assert_eq!(of(50.0), 2.0);

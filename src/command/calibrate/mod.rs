@@ -8,13 +8,14 @@ use std::time::Instant;
 use crate::cli::CalibrateArgs;
 use crate::config::Measure;
 use crate::report::Expected;
-use crate::report::calibration::{Calibration, Rules, Trial};
+use crate::report::calibration::{Calibration, Trial};
 use crate::report::render::{markdown, number, terminal};
 use crate::scenario::Planned;
 use crate::verdict::{ALPHA, Looks};
 
 use super::suite::Session;
-use super::{Exit, Terminal, compare, outputs, plan, suite};
+use super::tested::Tested;
+use super::{Exit, Terminal, outputs, plan, suite};
 
 /// Launches that are made before a control can be measured.
 const CONTROL_LAUNCHES: u32 = 2;
@@ -36,6 +37,7 @@ pub fn calibrate(terminal: &mut Terminal, arguments: &CalibrateArgs) -> anyhow::
         return Ok(Exit::Pass);
     }
     let session = Session::over(terminal, config, suite, &measuring)?;
+    let gate = Tested::InTurns(looks);
     let started = Instant::now();
     let mut trials = Vec::new();
     for number in 1..=arguments.comparisons {
@@ -43,26 +45,17 @@ pub fn calibrate(terminal: &mut Terminal, arguments: &CalibrateArgs) -> anyhow::
             .status
             .say("Unchanged", &format!("comparison {number} of {}: both sides are equal", arguments.comparisons));
         let equal = session.planned.iter().map(|one| (one.clone(), one.clone())).collect();
-        let (scenarios, confirmed) = compare::gate(&session, terminal, equal, &looks)?;
+        let (scenarios, confirmed) = gate.judge(&session, terminal, equal)?;
         trials.push(Trial { scenarios, confirmed });
     }
-    let controls = controls::run(&session, terminal, &session.planned, &arguments.control, &looks)?;
-    let (machine, rules) = (session.machine.clone(), rules(&session, &looks));
+    let controls = controls::run(&session, terminal, &session.planned, &arguments.control, &gate)?;
+    let (machine, rules) = (session.machine.clone(), gate.rules(&session));
     let calibration = Calibration {
         expected_s: expected,
         wall_s: started.elapsed().as_secs_f64(),
         ..Calibration::of(machine, rules, arguments.comparisons, &trials, &controls)
     };
     show(terminal, &calibration, arguments)
-}
-
-fn rules(session: &Session, looks: &Looks) -> Rules {
-    Rules {
-        pairs: looks.iter().map(|look| look.pairs).collect(),
-        alpha: ALPHA,
-        min_effect: session.config.compare.min_effect,
-        floor_us: session.config.gate.floor_us,
-    }
 }
 
 /// What all runs of the gate are expected to take, by the estimates of the models that tell something.

@@ -19,7 +19,7 @@ use crate::verdict::{ALPHA, Looks};
 
 use super::policy::Rules;
 use super::suite::{Session, Suite};
-use super::{Exit, Terminal, outputs, plan};
+use super::{Exit, Terminal, outputs, plan, self_test};
 
 use pairing::Matched;
 use sides::Sides;
@@ -92,7 +92,8 @@ fn measure(
         outputs::files(terminal, &report, arguments.save.as_deref(), arguments.markdown.as_deref())?;
         return Err(LaunchFailure::Interrupted.into());
     }
-    let self_test = if arguments.self_test { super::self_test::run(&session, terminal)? } else { None };
+    let self_test =
+        if arguments.self_test { self_test::run(&session, terminal, &self_test::in_turns()?)? } else { None };
     finish(terminal, Report { self_test, ..report }, arguments)
 }
 

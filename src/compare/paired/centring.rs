@@ -3,7 +3,9 @@
 //! Everything here treats the two sides alike within each pair, so that exchanging the sides of one pair changes the
 //! sign of that pair's logarithms and nothing else. The test by sign flips is exact for that reason alone.
 
-use crate::summary::{CLOCK_FLOOR_US, FEWEST_TELLING, SideOperator, median, telling};
+use crate::summary::{CLOCK_FLOOR_US, FEWEST_TELLING, Group, Sample, SideOperator, Timed, median, telling};
+
+use super::turns::logs;
 
 /// An operator on both sides with the logarithms of its head/base, a value per pair.
 pub(super) struct Paired {
@@ -16,8 +18,10 @@ pub(super) struct Paired {
 pub(super) struct Common {
     /// Logarithm of each pair's machine factor.
     pub(super) logs: Vec<f64>,
-    /// Which operators it is the median over.
-    references: Vec<usize>,
+    /// The operators that it is the median over; those that have one voice together stand together.
+    references: Vec<Vec<usize>>,
+    /// Each operator's part of the time of its voice, 0 to 1.
+    weights: Vec<f64>,
 }
 
 impl Common {
@@ -27,23 +31,43 @@ impl Common {
         if references.len() < FEWEST_TELLING {
             return None;
         }
+        let voices: Vec<Vec<f64>> = references.iter().map(|members| voice(operators, members)).collect();
         let log = |pair: usize| {
-            let logs: Vec<f64> = references.iter().map(|index| operators[*index].logs[pair]).collect();
+            let logs: Vec<f64> = voices.iter().map(|voice| voice[pair]).collect();
             median(&logs).unwrap_or(0.0)
         };
-        Some(Common { logs: (0..pairs).map(log).collect(), references })
+        let mut weights = vec![0.0; operators.len()];
+        for members in &references {
+            let total: f64 = members.iter().map(|index| shorter(&operators[*index])).sum();
+            members.iter().for_each(|index| weights[*index] = shorter(&operators[*index]) / total);
+        }
+        Some(Common { logs: (0..pairs).map(log).collect(), references, weights })
     }
 
-    /// How far a change of one operator moves the median of which it is a part, in standard deviations of a pair: the
-    /// influence function of the median over the number of values (Hampel 1974). That much of its effect is taken off.
+    /// How far a change of one operator moves the median of which it is a part, in standard deviations of a pair, by its
+    /// weight in its voice. That much of its effect is taken off.
+    ///
+    /// With one of n normal values far out, the median is the middle one of n and the others: an order statistic of n - 1,
+    /// whose expectation is sqrt(pi / 2) / (n - 0.8) to within 2 % for odd n from 3 on and 9 % for even ones. For large n that
+    /// is the influence function of the median (Hampel 1974) over n.
     pub(super) fn own_part(&self, operator: usize) -> f64 {
-        let part = || (std::f64::consts::PI / 2.0).sqrt() / super::count(self.references.len());
-        if self.references.contains(&operator) { part() } else { 0.0 }
+        (std::f64::consts::PI / 2.0).sqrt() / (super::count(self.references.len()) - 0.8) * self.weights[operator]
+    }
+}
+
+/// Logarithms of head/base of operators that have one voice, a value per pair.
+fn voice(operators: &[Paired], members: &[usize]) -> Vec<f64> {
+    match members {
+        [one] => operators[*one].logs.clone(),
+        several => {
+            let base = Sample::sum(several.iter().map(|index| &operators[*index].base.self_us));
+            logs(&base, &Sample::sum(several.iter().map(|index| &operators[*index].head.self_us)))
+        }
     }
 }
 
 /// The operators that tell the machine factor: run equally often on both sides and long enough to be timed.
-fn references(operators: &[Paired]) -> Vec<usize> {
+fn references(operators: &[Paired]) -> Vec<Vec<usize>> {
     let candidates: Vec<(f64, usize)> = operators
         .iter()
         .enumerate()
@@ -51,7 +75,11 @@ fn references(operators: &[Paired]) -> Vec<usize> {
         .map(|(index, operator)| (shorter(operator), index))
         .filter(|(shorter, _)| *shorter > 0.0)
         .collect();
-    telling(candidates, |(shorter, _)| *shorter).into_iter().map(|(_, index)| index).collect()
+    let told = telling(candidates, |(shorter, index)| {
+        let SideOperator { executions, group, .. } = &operators[*index].base;
+        Timed { us: *shorter, executions: *executions, gemm: *group == Some(Group::Gemm) }
+    });
+    told.into_iter().map(|members| members.into_iter().map(|(_, index)| index).collect()).collect()
 }
 
 /// Median over pairs of the shorter time of a pair.

@@ -130,7 +130,7 @@ impl Turns {
 }
 
 /// ln(head/base), launch by launch; exchanging the sides changes nothing but the sign.
-fn logs(base: &Sample, head: &Sample) -> Vec<f64> {
+pub(super) fn logs(base: &Sample, head: &Sample) -> Vec<f64> {
     let log = |us: &f64| us.max(SHORTEST_US).ln();
     base.0.iter().zip(&head.0).map(|(base, head)| log(head) - log(base)).collect()
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::{Group, ScenarioId};
+use crate::report::{Group, OperatorKey, ScenarioId};
 use crate::summary::median;
 
-use super::called::{Arms, METHODS, paired_gate};
+use super::called::{Arms, METHODS, measured};
 use super::record::{GateArm, GateLaunch, GateRun};
 use super::{CalledFaster, CalledSlowed, CalledUnchanged, FasterGemm, GATE_STUDY_SCHEMA, GateStudy, Slowed, Unchanged};
 
@@ -116,48 +116,21 @@ fn unchanged(model: &ScenarioId, busy: bool, sets: &[&Set<'_>]) -> Unchanged {
     result
 }
 
+/// Each slowed arm against each plain one. The comparisons of a set share launches.
 fn slowed(model: &ScenarioId, busy: bool, sets: &[&Set<'_>]) -> Vec<Slowed> {
     let mut found: Vec<(Slowed, Vec<f64>)> = Vec::new();
     for set in sets {
-        let Some(base) = set.plain().first().copied() else { continue };
         for (arm, head) in &set.arms {
             let GateArm::Slower { operator, wanted, reached } = arm else { continue };
-            let arms = Arms { base, head };
-            // Another run made other copies, which came to another size.
-            let same = |row: &Slowed| row.operator == *operator && row.wanted == *wanted && row.reached == *reached;
-            let at = found.iter().position(|(row, _)| same(row));
-            let at = at.unwrap_or_else(|| {
-                let called = METHODS.iter().map(|method| CalledSlowed { method: *method, found: 0, others_blamed: 0 });
-                found.push((
-                    Slowed {
-                        model: model.clone(),
-                        busy,
-                        operator: operator.clone(),
-                        share: share_of(base, |one| one.key == *operator),
-                        wanted: *wanted,
-                        reached: *reached,
-                        measured: 0.0,
-                        comparisons: 0,
-                        called: called.collect(),
-                    },
-                    Vec::new(),
-                ));
-                found.len() - 1
-            });
-            let (row, measured) = &mut found[at];
-            row.comparisons += 1;
-            for called in &mut row.called {
-                let said = called.method.judge(&arms);
-                called.found += u32::from(said.slower.contains(operator));
-                called.others_blamed += u32::from(said.slower.iter().any(|other| other != operator));
+            for base in set.plain() {
+                let at = row_of(&mut found, (model, busy), base, (operator, *wanted, *reached));
+                let (row, growth) = &mut found[at];
+                growth.extend(judge_slowed(row, &Arms { base, head }));
             }
-            let (_, comparison) = paired_gate(&arms);
-            let change = comparison.operators.iter().find(|change| change.key == *operator);
-            measured.extend(change.and_then(|change| change.estimate).map(|estimate| estimate.ratio - 1.0));
         }
     }
-    let finished = |(mut row, measured): (Slowed, Vec<f64>)| {
-        row.measured = median(&measured).unwrap_or(0.0);
+    let finished = |(mut row, growth): (Slowed, Vec<f64>)| {
+        row.measured = median(&growth).unwrap_or(0.0);
         row
     };
     let mut rows: Vec<Slowed> = found.into_iter().map(finished).collect();
@@ -165,12 +138,52 @@ fn slowed(model: &ScenarioId, busy: bool, sets: &[&Set<'_>]) -> Vec<Slowed> {
     rows
 }
 
+/// Where the row of an arm is; made where there is none. Another run made other copies, which came to another size, and
+/// has rows of its own.
+fn row_of(
+    found: &mut Vec<(Slowed, Vec<f64>)>,
+    (model, busy): (&ScenarioId, bool),
+    base: &[&GateLaunch],
+    (operator, wanted, reached): (&OperatorKey, f64, f64),
+) -> usize {
+    let same = |row: &Slowed| row.operator == *operator && row.wanted == wanted && row.reached == reached;
+    found.iter().position(|(row, _)| same(row)).unwrap_or_else(|| {
+        let called = METHODS.iter().map(|method| CalledSlowed { method: *method, found: 0, others_blamed: 0 });
+        let row = Slowed {
+            model: model.clone(),
+            busy,
+            operator: operator.clone(),
+            share: share_of(base, |one| one.key == *operator),
+            wanted,
+            reached,
+            measured: 0.0,
+            comparisons: 0,
+            called: called.collect(),
+        };
+        found.push((row, Vec::new()));
+        found.len() - 1
+    })
+}
+
+/// Counts what each method says, and returns by how much the paired gate measured the operator to have grown.
+fn judge_slowed(row: &mut Slowed, arms: &Arms<'_>) -> Option<f64> {
+    row.comparisons += 1;
+    for called in &mut row.called {
+        let said = called.method.judge(arms);
+        called.found += u32::from(said.slower.contains(&row.operator));
+        called.others_blamed += u32::from(said.slower.iter().any(|other| *other != row.operator));
+    }
+    let comparison = measured(arms);
+    let change = comparison.operators.iter().find(|change| change.key == row.operator)?;
+    change.estimate.map(|estimate| estimate.ratio - 1.0)
+}
+
 /// The slowed graph is the base, so that the plain one looks as if its products had become faster.
 fn faster_gemm(model: &ScenarioId, busy: bool, sets: &[&Set<'_>]) -> Option<FasterGemm> {
     let mut result: Option<FasterGemm> = None;
     for set in sets {
-        let Some(head) = set.plain().first().copied() else { continue };
-        for (arm, base) in &set.arms {
+        let arms = set.arms.iter().flat_map(|arm| set.plain().into_iter().map(move |head| (arm, head)));
+        for ((arm, base), head) in arms {
             let GateArm::SlowerGemm { reached } = arm else { continue };
             let arms = Arms { base, head };
             let row = result.get_or_insert_with(|| FasterGemm {
@@ -195,7 +208,7 @@ fn faster_gemm(model: &ScenarioId, busy: bool, sets: &[&Set<'_>]) -> Option<Fast
     result
 }
 
-fn is_gemm(launches: &[&GateLaunch], key: &crate::report::OperatorKey) -> bool {
+fn is_gemm(launches: &[&GateLaunch], key: &OperatorKey) -> bool {
     let operators = launches.first().into_iter().flat_map(|launch| &launch.operators);
     operators.into_iter().any(|operator| operator.key == *key && operator.group == Some(Group::Gemm))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::compare::{Comparison, compare, paired};
 use crate::report::OperatorKey;
 use crate::summary::{Side, median};
-use crate::verdict::{ALPHA, Judged, Policy, Verdict, verdicts_paired};
+use crate::verdict::{ALPHA, Judged, Judgement, Look, Looks, Policy, Verdict, is_settled, verdicts_paired};
 
 use super::record::{GateLaunch, GateOperator, side};
 
@@ -13,8 +13,11 @@ use super::record::{GateLaunch, GateOperator, side};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// `compare`: pairs of launches, machine factor divided out, max-T over all operators.
+    /// `compare` with its usual plan, as far as there are pairs for its looks: pairs of launches, machine factor divided
+    /// out, max-T over all operators.
     Paired,
+    /// The same in one look after all pairs, which has the whole level: `compare --pairs K`.
+    PairedOnce,
     /// Medians of shares, more than 5 % apart and at least the floor.
     RawShares,
     /// Medians of times, more than 5 % apart and at least the floor.
@@ -26,8 +29,14 @@ pub enum Method {
 }
 
 /// Every method, in the order of tables.
-pub const METHODS: [Method; 5] =
-    [Method::Paired, Method::RawShares, Method::RawTimes, Method::TTestOnIterations, Method::TTestAlone];
+pub const METHODS: [Method; 6] = [
+    Method::Paired,
+    Method::PairedOnce,
+    Method::RawShares,
+    Method::RawTimes,
+    Method::TTestOnIterations,
+    Method::TTestAlone,
+];
 
 /// Smallest relative change for the simple methods; that of the gate for paired sides.
 const EFFECT: f64 = 0.05;
@@ -58,9 +67,11 @@ impl Method {
     pub fn describe(self) -> &'static str {
         match self {
             Method::Paired => {
-                "pairs of launches, the machine factor of each divided out, max-T over all operators and the latency at \
-                 p <= 0.01, more than 5 % and 50 us"
+                "looks after 8 pairs of launches and, where something is not settled then, after 12; the machine factor of \
+                 each pair divided out, max-T over all operators and the latency at p <= 0.0039 and 0.0030, more than 5 % \
+                 and 50 us"
             }
+            Method::PairedOnce => "the same in one look after all pairs, at p <= 0.01",
             Method::RawShares => "medians over launches of each operator's share, more than 5 % and 50 us apart",
             Method::RawTimes => "medians over launches of each operator's time, more than 5 % and 50 us apart",
             Method::TTestOnIterations => {
@@ -72,7 +83,8 @@ impl Method {
 
     pub(super) fn judge(self, arms: &Arms<'_>) -> Called {
         match self {
-            Method::Paired => paired_gate(arms).0,
+            Method::Paired => in_looks(arms, &usual_looks(arms.pairs())),
+            Method::PairedOnce => in_looks(arms, &once(arms.pairs())),
             Method::RawShares => by_operator(arms, |base, head, total| {
                 let (base, head) = (share(base, &total.0), share(head, &total.1));
                 let us = (head - base) * median(&total.1).unwrap_or(0.0);
@@ -88,17 +100,58 @@ impl Method {
     }
 }
 
-/// The paired gate's verdict and what it measured.
-pub(super) fn paired_gate(arms: &Arms<'_>) -> (Called, Comparison) {
-    let (base, head): (Side, Side) = (side(arms.base), side(arms.head));
+/// What the paired gate measured over all pairs.
+pub(super) fn measured(arms: &Arms<'_>) -> Comparison {
+    let (base, head): (Side, Side) = (side(arms.base, arms.base), side(arms.head, arms.base));
     let mut compared = paired(&[(&base, &head)]);
-    let comparison = compared.pop().unwrap_or_else(|| compare(&base, &head));
-    let judged = verdicts_paired(&comparison, &Policy::in_turns(), ALPHA);
+    compared.pop().unwrap_or_else(|| compare(&base, &head))
+}
+
+/// The looks of the usual plan for which there are pairs; one look where there are too few even for the first.
+fn usual_looks(pairs: u32) -> Vec<Look> {
+    let usual: Vec<Look> = Looks::default().iter().filter(|look| look.pairs <= pairs).collect();
+    if usual.is_empty() { once(pairs) } else { usual }
+}
+
+fn once(pairs: u32) -> Vec<Look> {
+    vec![Look { pairs, alpha: ALPHA }]
+}
+
+/// The paired gate's verdict: of the first look at which everything is settled, else of the last.
+fn in_looks(arms: &Arms<'_>, looks: &[Look]) -> Called {
+    let mut judgement = Judgement::default();
+    for look in looks {
+        let verdicts = verdicts_paired(&measured(&arms.first(look.pairs)), &Policy::in_turns(), look.alpha);
+        judgement = Judgement { verdicts, ..Judgement::default() };
+        if is_settled(&judgement) {
+            break;
+        }
+    }
     let of = |verdict: Verdict| -> Vec<OperatorKey> {
-        judged.iter().filter(|one| one.verdict == verdict).filter_map(|one| one.operator.clone()).collect()
+        let is = judgement.verdicts.iter().filter(|one| one.verdict == verdict);
+        is.filter_map(|one| one.operator.clone()).collect()
     };
-    let latency_slower = judged.iter().any(|one: &Judged| one.operator.is_none() && one.verdict == Verdict::Regressed);
-    (Called { slower: of(Verdict::Regressed), faster: of(Verdict::Improved), latency_slower }, comparison)
+    let latency = |one: &Judged| one.operator.is_none() && one.verdict == Verdict::Regressed;
+    Called {
+        slower: of(Verdict::Regressed),
+        faster: of(Verdict::Improved),
+        latency_slower: judgement.verdicts.iter().any(latency),
+    }
+}
+
+impl<'a> Arms<'a> {
+    /// Pairs of launches that both have.
+    fn pairs(&self) -> u32 {
+        u32::try_from(self.base.len().min(self.head.len())).unwrap_or(u32::MAX)
+    }
+
+    /// Only the first so many pairs.
+    fn first(&self, pairs: u32) -> Arms<'a> {
+        let cut = |launches: &'a [&'a GateLaunch]| {
+            &launches[..usize::try_from(pairs).unwrap_or(usize::MAX).min(launches.len())]
+        };
+        Arms { base: cut(self.base), head: cut(self.head) }
+    }
 }
 
 /// Launch by launch: one operator's times, those of both sides' sums beside them.

@@ -121,8 +121,10 @@ impl GateLaunch {
     }
 }
 
-/// Launches of one arm, in the order of their pairs, as a side of a comparison.
-pub fn side(launches: &[&GateLaunch]) -> Side {
+/// Launches of one arm, in the order of their pairs, as a side of a comparison. Operators run as often as in `counted`, on
+/// both sides alike: a slower kernel runs as often as before, and that the study makes an operator slower by repeating its
+/// nodes must not help to find it, nor keep it out of the machine factor.
+pub fn side(launches: &[&GateLaunch], counted: &[&GateLaunch]) -> Side {
     let total = |launch: &GateLaunch| launch.operators.iter().map(|operator| operator.self_us).sum::<f64>();
     let operator = |named: &GateOperator| {
         let of = |launch: &&GateLaunch| {
@@ -138,9 +140,11 @@ pub fn side(launches: &[&GateLaunch]) -> Side {
             shapes: Vec::new(),
             unsteady: false,
             provider: named.provider.clone(),
-            // A slower kernel runs as often as before. That the study makes an operator slower by repeating its nodes must not
-            // help to find it, nor keep it out of the machine factor.
-            executions: 1,
+            executions: counted
+                .iter()
+                .flat_map(|launch| &launch.operators)
+                .find(|other| other.key == named.key && other.provider == named.provider)
+                .map_or(named.executions, |counted| counted.executions),
             share: Sample(shares).median(),
             self_us: Sample(self_us),
         }

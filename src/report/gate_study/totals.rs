@@ -17,6 +17,8 @@ pub struct Red {
 const SIZES: [f64; 3] = [0.05, 0.10, 0.20];
 /// Operators from this share on are those that the gate is held to.
 const LARGE: f64 = 0.05;
+/// An arm that missed its size by more than this part of it says nothing of that size.
+const MISSED: f64 = 0.25;
 
 impl GateStudy {
     /// Comparisons of unchanged code.
@@ -58,18 +60,28 @@ impl GateStudy {
     pub fn power(&self) -> Vec<String> {
         let line = |size: f64| {
             let rows = self.slowed.iter().filter(|row| (row.wanted - size).abs() < 1e-9 && row.share >= LARGE);
-            let (mut all, mut found, mut blamed) = (0, 0, 0);
+            let (mut all, mut found, mut blamed, mut missed) = (0, 0, 0, 0);
             for row in rows {
+                if (row.reached / row.wanted - 1.0).abs() > MISSED {
+                    missed += row.comparisons;
+                    continue;
+                }
                 all += row.comparisons;
                 for called in row.called.iter().filter(|called| called.method == Method::Paired) {
                     found += called.found;
                     blamed += called.others_blamed;
                 }
             }
+            let left_out = match missed {
+                0 => String::new(),
+                missed => {
+                    format!("; {missed} left out, whose arm missed its size by more than {:.0} %", MISSED * 100.0)
+                }
+            };
             (all > 0).then(|| {
                 format!(
                     "+{:.0} % in operators of {:.0} % of the time or more: {found} of {all} found ({:.0} %), another \
-                     operator blamed in {blamed}",
+                     operator blamed in {blamed}{left_out}",
                     size * 100.0,
                     LARGE * 100.0,
                     f64::from(found) / f64::from(all) * 100.0

@@ -33,6 +33,7 @@ pub fn markdown(study: &GateStudy, writer: &mut dyn Write) -> io::Result<()> {
 fn name(method: Method) -> &'static str {
     match method {
         Method::Paired => "`compare`",
+        Method::PairedOnce => "in one look",
         Method::RawShares => "shares",
         Method::RawTimes => "times",
         Method::TTestOnIterations => "t-test, 5 %, 50 us",

@@ -456,7 +456,7 @@ fn what_fresh_pairs_show_again_stands() {
     let judgement = again(1.3, 1.3, 8);
     assert_eq!((red(&judgement), verdict_on(&judgement, "Softmax")), (vec!["Softmax"], Verdict::Regressed));
     let message = &judgement.findings[0].message;
-    assert!(message.contains("; again in fresh launches: 1.28 times as long ("), "{message}");
+    assert!(message.contains("; again in fresh launches: 1.29 times as long ("), "{message}");
     assert!(message.ends_with("p = 0.004 over 8 pairs"), "{message}");
 }
 
