@@ -76,7 +76,9 @@ fn said(answer: &Answer) -> String {
     let Ok(value) = serde_json::from_slice::<Value>(&answer.body) else {
         return not_json(answer);
     };
-    let message = value.get("message").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
+    // Gateways word it after RFC 9457.
+    let words = ["message", "detail", "title"].into_iter().find_map(|key| value.get(key)?.as_str());
+    let message = words.unwrap_or("no reason given").to_owned();
     let details: Vec<String> = match value.get("errors") {
         Some(Value::Array(errors)) => errors.iter().map(detail).collect(),
         Some(error) => vec![detail(error)],
@@ -172,6 +174,8 @@ mod tests {
         page.headers.insert("content-type", http::HeaderValue::from_static("text/html"));
         assert_eq!(said(&page), "33 bytes of text/html, no JSON");
         assert_eq!(said(&answer(502, "")), "an empty answer");
+        assert_eq!(said(&answer(502, r#"{"title": "short", "detail": "the reason"}"#)), "the reason");
+        assert_eq!(said(&answer(502, "[1]")), "no reason given");
     }
 
     #[test]
