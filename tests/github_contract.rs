@@ -110,7 +110,8 @@ fn shapes(description: &Description) -> BTreeMap<&'static str, Value> {
 #[test]
 fn github_s_own_description_holds_for_what_is_sent_and_what_is_understood() {
     let contract = Contract::start();
-    let cases: [(&str, fn(&Contract)); 8] = [
+    type Case = (&'static str, fn(&Contract));
+    let cases: [Case; 8] = [
         ("a comment is created, changed, left alone and replaced", comments),
         ("many comments are read page by page", pages),
         ("what another poster left is deleted", deletion),

@@ -249,7 +249,7 @@ impl State {
                 Answer::json(200, &json!({"total_count": self.checks.len(), "check_runs": self.checks}))
             }
             ("GET", ["pulls"]) => self.list_pulls(request),
-            ("GET", ["pulls", id]) => match self.pulls.iter().find(|pull| pull["number"].to_string() == **id) {
+            ("GET", ["pulls", id]) => match self.pulls.iter().find(|pull| pull["number"].as_u64() == id.parse().ok()) {
                 Some(pull) => Answer::json(200, &self.shaped("pull", pull)),
                 None => refusal(404, "Not Found"),
             },
@@ -338,7 +338,7 @@ fn page(all: &[Value], request: &Request) -> Answer {
 
 /// Where the thing with this id is.
 fn number(things: &[Value], id: &str) -> Option<usize> {
-    things.iter().position(|thing| thing["id"].to_string() == id)
+    things.iter().position(|thing| thing["id"].as_u64() == id.parse().ok())
 }
 
 pub fn refusal(status: u16, message: &str) -> Answer {

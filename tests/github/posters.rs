@@ -1,7 +1,6 @@
 //! Creation under bad conditions: answers that are lost, and two posters at once. One comment is what remains.
 
 use nongemm::github::{GitHubError, Posted};
-use serde_json::Value;
 
 use crate::fake::{Fake, State, Then, Who, refusal, user};
 use crate::support::{client, post, repository};
@@ -111,7 +110,7 @@ fn the_later_of_two_posters_removes_the_other_s() {
 fn what_another_poster_removed_already_is_no_failure() {
     let fake = Fake::start(Who::Workflow);
     fake.accident("POST", "/comments", Then::Afterwards(Box::new(another("theirs"))));
-    let gone = |state: &mut State| state.comments.retain(|comment| comment["id"] != Value::from(1001));
+    let gone = |state: &mut State| state.comments.retain(|comment| comment["id"] != 1001);
     fake.accident("DELETE", "/issues/comments/1001", Then::Meanwhile(Box::new(gone)));
     assert!(post(&fake, "ours", false).is_ok());
     assert_eq!(fake.bodies().len(), 1);
