@@ -11,6 +11,7 @@ pub mod compare;
 pub mod config;
 pub mod estimate;
 pub mod git;
+pub mod github;
 pub mod machine;
 pub mod measure;
 pub mod onnx;
