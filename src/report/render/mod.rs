@@ -6,9 +6,11 @@ pub mod json;
 pub mod markdown;
 pub mod number;
 pub mod study;
+mod svg;
 pub mod table;
 pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod text;
 pub mod trace;
+mod xml;
