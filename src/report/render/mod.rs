@@ -10,7 +10,7 @@ mod svg;
 pub mod table;
 pub mod terminal;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 pub mod text;
 pub mod trace;
 mod xml;
