@@ -10,9 +10,11 @@ use crate::zoo::Tier;
 
 mod calibrate;
 mod compare;
+mod files;
 
 pub use calibrate::{CalibrateArgs, ControlArgs};
 pub use compare::{CompareArgs, SideArgs};
+pub use files::ReportFiles;
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
 #[derive(Debug, Parser)]
@@ -178,12 +180,9 @@ pub struct MeasureArgs {
     /// Start also what is not expected to fit into memory
     #[arg(long, help_heading = "Measuring")]
     pub ignore_memory: bool,
-    /// Save the report as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub save: Option<PathBuf>,
-    /// Write a Markdown report
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub markdown: Option<PathBuf>,
+    /// Where the report goes beside the terminal.
+    #[command(flatten)]
+    pub outputs: ReportFiles,
     /// Keep the results for `accept` in CI too, where nothing else is written [default outside CI]
     #[arg(long, help_heading = "Output")]
     pub pending: bool,
@@ -353,9 +352,9 @@ pub struct StripArgs {
 pub struct ReportArgs {
     /// A report written by `--save`
     pub file: PathBuf,
-    /// Write it as Markdown to this file as well
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// In which other forms it is written.
+    #[command(flatten)]
+    pub outputs: ReportFiles,
 }
 
 /// Which study.
@@ -429,7 +428,7 @@ pub struct SuiteStudyArgs {
         value_name = "FILE",
         num_args = 1..,
         conflicts_with_all =
-            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "pending", "dry_run", "ignore_memory"]
+            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "ReportFiles", "pending", "dry_run", "ignore_memory"]
     )]
     pub from: Vec<PathBuf>,
 }
@@ -440,12 +439,9 @@ pub struct MergeArgs {
     /// Reports written by `--save`, one a part
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// Save the joined report as JSON
-    #[arg(long, value_name = "FILE")]
-    pub save: Option<PathBuf>,
-    /// Write it as Markdown
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// Where the joined report goes beside the terminal.
+    #[command(flatten)]
+    pub outputs: ReportFiles,
 }
 
 impl Cli {

@@ -18,6 +18,7 @@ pub mod list;
 mod merge;
 mod outputs;
 mod pending;
+mod places;
 mod plan;
 mod policy;
 mod reject;
