@@ -11,10 +11,12 @@ use crate::zoo::Tier;
 mod calibrate;
 mod compare;
 mod files;
+mod signoff;
 
 pub use calibrate::{CalibrateArgs, ControlArgs};
 pub use compare::{CompareArgs, SideArgs};
 pub use files::ReportFiles;
+pub use signoff::{EffortArgs, SignOffArgs};
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
 #[derive(Debug, Parser)]
@@ -130,6 +132,9 @@ pub enum Verb {
     Study(StudyArgs),
     /// Join the reports of `--partition` into one, and judge the whole
     Merge(MergeArgs),
+    /// Gate a release, and write one report of it: versions, machine, models, policy, verdict, the release before
+    #[command(name = "signoff")]
+    SignOff(SignOffArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
     Doctor,
     /// Write a commented nongemm.toml
@@ -479,7 +484,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["calibrate", "check", "compare", "export", "strip", "merge", "study"] {
+        for verb in ["calibrate", "check", "compare", "export", "strip", "merge", "signoff", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());

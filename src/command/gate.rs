@@ -41,6 +41,11 @@ impl<'a> Gate<'a> {
         Ok(Gate { session, baselines, rules, is_whole })
     }
 
+    /// What changes how findings count.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Measures each scenario and judges it. Each is shown, and kept for `accept`, as soon as it is judged.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ mod results;
 mod review;
 pub mod run;
 mod self_test;
+mod signoff;
 mod status;
 pub mod strip;
 pub mod study;
@@ -210,6 +211,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Report(arguments) => replay::report(terminal, &arguments),
         Verb::Study(arguments) => study::study(terminal, &arguments.study),
         Verb::Merge(arguments) => merge::merge(terminal, &arguments),
+        Verb::SignOff(arguments) => signoff::sign_off(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
         Verb::Launch { result } => Ok(launch::serve(&result)),
