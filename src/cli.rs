@@ -10,9 +10,13 @@ use crate::zoo::Tier;
 
 mod calibrate;
 mod compare;
+mod files;
+mod signoff;
 
 pub use calibrate::{CalibrateArgs, ControlArgs};
 pub use compare::{CompareArgs, SideArgs};
+pub use files::ReportFiles;
+pub use signoff::{EffortArgs, SignOffArgs};
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
 #[derive(Debug, Parser)]
@@ -128,6 +132,9 @@ pub enum Verb {
     Study(StudyArgs),
     /// Join the reports of `--partition` into one, and judge the whole
     Merge(MergeArgs),
+    /// Gate a release, and write one report of it: versions, machine, models, policy, verdict, the release before
+    #[command(name = "signoff")]
+    SignOff(SignOffArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
     Doctor,
     /// Write a commented nongemm.toml
@@ -178,12 +185,9 @@ pub struct MeasureArgs {
     /// Start also what is not expected to fit into memory
     #[arg(long, help_heading = "Measuring")]
     pub ignore_memory: bool,
-    /// Save the report as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub save: Option<PathBuf>,
-    /// Write a Markdown report
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub markdown: Option<PathBuf>,
+    /// Where the report goes beside the terminal.
+    #[command(flatten)]
+    pub outputs: ReportFiles,
     /// Keep the results for `accept` in CI too, where nothing else is written [default outside CI]
     #[arg(long, help_heading = "Output")]
     pub pending: bool,
@@ -353,9 +357,9 @@ pub struct StripArgs {
 pub struct ReportArgs {
     /// A report written by `--save`
     pub file: PathBuf,
-    /// Write it as Markdown to this file as well
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// In which other forms it is written.
+    #[command(flatten)]
+    pub outputs: ReportFiles,
 }
 
 /// Which study.
@@ -429,7 +433,7 @@ pub struct SuiteStudyArgs {
         value_name = "FILE",
         num_args = 1..,
         conflicts_with_all =
-            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "save", "markdown", "pending", "dry_run", "ignore_memory"]
+            ["selection", "SuiteArgs", "DimensionArgs", "launches", "iterations", "time_budget", "ReportFiles", "pending", "dry_run", "ignore_memory"]
     )]
     pub from: Vec<PathBuf>,
 }
@@ -440,12 +444,9 @@ pub struct MergeArgs {
     /// Reports written by `--save`, one a part
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// Save the joined report as JSON
-    #[arg(long, value_name = "FILE")]
-    pub save: Option<PathBuf>,
-    /// Write it as Markdown
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// Where the joined report goes beside the terminal.
+    #[command(flatten)]
+    pub outputs: ReportFiles,
 }
 
 impl Cli {
@@ -483,7 +484,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         help += &command.render_long_help().to_string();
-        for verb in ["calibrate", "check", "compare", "export", "strip", "merge", "study"] {
+        for verb in ["calibrate", "check", "compare", "export", "strip", "merge", "signoff", "study"] {
             let verb = command.find_subcommand_mut(verb).unwrap();
             let text = verb.render_help();
             help += &format!("\n==== {}\n{text}", verb.get_name());

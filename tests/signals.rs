@@ -114,6 +114,18 @@ fn ctrl_c_ends_everything_and_leaves_nothing_half_written() {
 }
 
 #[test]
+fn ctrl_c_in_a_sign_off_leaves_no_half_of_one() {
+    let project = project();
+    let parent = start(&project, &["signoff", "--launches", "1", "--iterations", "100000", "--time-budget", "300"]);
+    let launch = wait_for_launch(parent.id(), None);
+    signal(i32::try_from(parent.id()).unwrap(), libc::SIGINT);
+    let output = parent.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(is_gone(launch), "the launch outlived the program");
+    assert!(!project.path().join("nongemm-signoff").exists());
+}
+
+#[test]
 fn a_launch_does_not_outlive_a_killed_parent() {
     let project = project();
     let mut parent = start(&project, LONG);

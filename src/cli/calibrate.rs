@@ -82,8 +82,6 @@ impl CalibrateArgs {
             iterations: self.iterations,
             time_budget: self.time_budget,
             ignore_memory: self.ignore_memory,
-            save: self.save.clone(),
-            markdown: self.markdown.clone(),
             dry_run: self.dry_run,
             ..MeasureArgs::default()
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DimensionArgs, MeasureArgs, SuiteArgs};
+use super::{DimensionArgs, MeasureArgs, ReportFiles, SuiteArgs};
 use crate::runtime::Choice;
 use crate::scenario::{Optimization, Precision, Provider};
 use crate::zoo::Tier;
@@ -40,12 +40,9 @@ pub struct CompareArgs {
     /// Start also what is not expected to fit into memory
     #[arg(long, help_heading = "Measuring")]
     pub ignore_memory: bool,
-    /// Save the report as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub save: Option<PathBuf>,
-    /// Write a Markdown report
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub markdown: Option<PathBuf>,
+    /// Where the report goes beside the terminal.
+    #[command(flatten)]
+    pub outputs: ReportFiles,
     /// Show the sides and the plan, measure nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -106,8 +103,7 @@ impl CompareArgs {
             iterations: self.iterations,
             time_budget: self.time_budget,
             ignore_memory: self.ignore_memory,
-            save: self.save.clone(),
-            markdown: self.markdown.clone(),
+            outputs: self.outputs.clone(),
             dry_run: self.dry_run,
             ..MeasureArgs::default()
         }

@@ -1,19 +1,11 @@
 //! `check`: measures, compares with the committed baselines, and judges.
 
-use anyhow::bail;
-
-use crate::baseline::Store;
 use crate::cli::CheckArgs;
-use crate::report::{Report, ScenarioReport, ScenarioResult};
-use crate::scenario::{Planned, idle_budgets};
-use crate::verdict::{self, FindingCode, Judgement, Policy};
+use crate::report::Report;
 
-use super::held::Held;
-use super::policy::Rules;
-use super::results::SavedResult;
+use super::gate::Gate;
 use super::suite::Session;
 use super::tested::Tested;
-use super::trailers::Commits;
 use super::{Exit, Terminal, outputs, plan, self_test};
 
 /// Measures the selected scenarios and holds them against their baselines.
@@ -27,117 +19,7 @@ pub fn check(terminal: &mut Terminal, arguments: &CheckArgs) -> anyhow::Result<E
         return plan::dry_run(terminal, arguments);
     }
     let session = Session::open(terminal, arguments)?;
-    let baselines = load_all(&session)?;
-    if arguments.selection.is_empty() && arguments.suite.tier.is_none() {
-        warn_of_what_holds_nothing(&session, terminal)?;
-    }
-    let rules = Rules::read(&session.config, &Commits::Head, terminal)?;
-    session.results.clear()?;
-    let mut reports = Vec::new();
-    terminal.status.start_progress(session.launches());
-    for (planned, held) in session.planned.iter().zip(&baselines) {
-        terminal.status.say("Measuring", &planned.id.0);
-        let report = check_one(&session, &rules, planned, held, terminal)?;
-        outputs::scenario(terminal, &report)?;
-        reports.push(report);
-    }
-    terminal.status.end_progress();
-    if arguments.selection.is_empty() && arguments.suite.tier.is_none() {
-        rules.warn_of_idle(session.suite.whole(), &reports, terminal);
-    }
+    let reports = Gate::open(terminal, &session, arguments)?.measure(terminal)?;
     let self_test = if *self_test { self_test::run(&session, terminal, &Tested::Stored)? } else { None };
     outputs::finish(terminal, Report { self_test, ..session.report("check", reports) }, arguments)
-}
-
-/// A baseline or a budget that belongs to no scenario guards nothing, and nobody would notice.
-fn warn_of_what_holds_nothing(session: &Session, terminal: &mut Terminal) -> anyhow::Result<()> {
-    for path in Store::new(&session.config.baselines).stale(&session.suite.ids())? {
-        let code = FindingCode::StaleBaseline;
-        terminal.status.warn(&format!("[{code}] {} belongs to no scenario of the suite", path.display()));
-    }
-    for budget in idle_budgets(&session.config, session.suite.whole()) {
-        terminal.status.warn(&format!("the budget for `{}` matches no scenario and cannot fail", budget.scenario));
-    }
-    Ok(())
-}
-
-fn check_one(
-    session: &Session,
-    rules: &Rules,
-    planned: &Planned,
-    held: &Held,
-    terminal: &mut Terminal,
-) -> anyhow::Result<ScenarioReport> {
-    let machine = session.fingerprint(planned.scenario.provider).dir_name();
-    let policy = rules.policy(&session.config, planned, &machine);
-    let (report, _) = confirmed(session, planned, held, &policy, terminal)?;
-    let fingerprint = session.fingerprint(planned.scenario.provider);
-    session.results.save(&SavedResult::new("check", &report, fingerprint, &session.machine, held.digest()))?;
-    Ok(report)
-}
-
-/// Measures a scenario and judges it by what it is held against; what is slower must show again in fresh launches. True
-/// where it was measured again for that.
-///
-/// # Errors
-/// An interrupt.
-pub(super) fn confirmed(
-    session: &Session,
-    planned: &Planned,
-    held: &Held,
-    policy: &Policy,
-    terminal: &mut Terminal,
-) -> anyhow::Result<(ScenarioReport, bool)> {
-    let report = measured(session, planned, held, policy, terminal)?;
-    if !verdict::needs_confirmation(&report.findings) {
-        return Ok((report, false));
-    }
-    terminal.status.say("Confirming", &format!("{}: a slowdown must show again in fresh launches", planned.id));
-    terminal.status.extend_progress(session.launches_each());
-    let again = measured(session, planned, held, policy, terminal)?;
-    if !matches!(again.result, ScenarioResult::Measured { .. }) {
-        return Ok((report, true));
-    }
-    Ok((ScenarioReport { findings: verdict::confirm(&report.findings, &again.findings), ..again }, true))
-}
-
-/// Measures a scenario once and judges it.
-fn measured(
-    session: &Session,
-    planned: &Planned,
-    held: &Held,
-    policy: &Policy,
-    terminal: &mut Terminal,
-) -> anyhow::Result<ScenarioReport> {
-    let result = session.measure(planned, terminal)?;
-    let (comparison, judgement) = match &result {
-        ScenarioResult::Measured { summary } => {
-            let machine = session.fingerprint(summary.scenario.provider).fields();
-            let head = summary.side(machine, env!("CARGO_PKG_VERSION"), &session.machine.cpu);
-            held.judge(summary, &head, policy)
-        }
-        ScenarioResult::Failed { .. } => (None, Judgement::default()),
-    };
-    let Judgement { verdicts, findings } = judgement;
-    let (id, scenario) = (planned.id.clone(), planned.scenario.clone());
-    Ok(ScenarioReport { id, scenario, result, comparison, verdicts, findings })
-}
-
-/// The baseline of each planned scenario: of this machine class, else of the nearest other one.
-///
-/// All are read before the first launch, so that a bad file costs no waiting; all bad ones are named at once.
-fn load_all(session: &Session) -> anyhow::Result<Vec<Held>> {
-    let store = Store::new(&session.config.baselines);
-    let mut found = Vec::new();
-    let mut bad = Vec::new();
-    for planned in &session.planned {
-        match Held::load(&store, &session.fingerprint(planned.scenario.provider), &planned.id) {
-            Ok(held) => found.push(held),
-            Err(error) => bad.push(error.to_string()),
-        }
-    }
-    if !bad.is_empty() {
-        bail!("{}", bad.join("\n"));
-    }
-    Ok(found)
 }

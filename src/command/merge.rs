@@ -31,6 +31,6 @@ pub fn merge(terminal: &mut Terminal, arguments: &MergeArgs) -> anyhow::Result<E
     for id in &merged.missing {
         terminal.status.error(&format!("{id} is missing: no file has it"));
     }
-    outputs::files(terminal, &merged.report, arguments.save.as_deref(), arguments.markdown.as_deref())?;
+    outputs::files(terminal, &merged.report, &arguments.outputs)?;
     Ok(merged.report.outcome.into())
 }

@@ -10,6 +10,7 @@ mod costs;
 pub mod doctor;
 pub mod explain;
 pub mod export;
+mod gate;
 mod held;
 pub mod init;
 mod launch;
@@ -17,6 +18,7 @@ pub mod list;
 mod merge;
 mod outputs;
 mod pending;
+mod places;
 mod plan;
 mod policy;
 mod reject;
@@ -25,6 +27,7 @@ mod results;
 mod review;
 pub mod run;
 mod self_test;
+mod signoff;
 mod status;
 pub mod strip;
 pub mod study;
@@ -209,6 +212,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Report(arguments) => replay::report(terminal, &arguments),
         Verb::Study(arguments) => study::study(terminal, &arguments.study),
         Verb::Merge(arguments) => merge::merge(terminal, &arguments),
+        Verb::SignOff(arguments) => signoff::sign_off(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
         Verb::Launch { result } => Ok(launch::serve(&result)),

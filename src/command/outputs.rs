@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::cli::MeasureArgs;
+use crate::cli::{MeasureArgs, ReportFiles};
 use crate::report::render::terminal::{self, TerminalOptions, Verbosity};
 use crate::report::render::text::Charset;
-use crate::report::render::{json, markdown};
+use crate::report::render::{html, json, junit, markdown, sarif};
 use crate::report::{Outcome, Report, ScenarioReport};
 use crate::verdict::outcome;
 
-use super::{Exit, Terminal};
+use super::{Exit, Terminal, places};
 
 impl From<Outcome> for Exit {
     fn from(outcome: Outcome) -> Exit {
@@ -45,7 +45,7 @@ pub(super) fn finish(terminal: &mut Terminal, report: Report, arguments: &Measur
     } else {
         summary(terminal, &report)?;
     }
-    files(terminal, &report, arguments.save.as_deref(), arguments.markdown.as_deref())?;
+    files(terminal, &report, &arguments.outputs)?;
     Ok(report.outcome.into())
 }
 
@@ -62,17 +62,22 @@ pub(super) fn summary(terminal: &mut Terminal, report: &Report) -> anyhow::Resul
 }
 
 /// Writes a report to the files that were asked for.
-pub(super) fn files(
-    terminal: &mut Terminal,
-    report: &Report,
-    json_file: Option<&Path>,
-    markdown_file: Option<&Path>,
-) -> anyhow::Result<()> {
-    if let Some(path) = json_file {
+pub(super) fn files(terminal: &mut Terminal, report: &Report, files: &ReportFiles) -> anyhow::Result<()> {
+    if let Some(path) = &files.save {
         save(terminal, path, |writer| json::render(report, writer))?;
     }
-    if let Some(path) = markdown_file {
+    if let Some(path) = &files.markdown {
         save(terminal, path, |writer| markdown::render(report, writer))?;
+    }
+    if let Some(path) = &files.html {
+        save(terminal, path, |writer| html::render(report, writer))?;
+    }
+    if let Some(path) = &files.junit {
+        save(terminal, path, |writer| junit::render(report, writer))?;
+    }
+    if let Some(path) = &files.sarif {
+        let places = places::of(terminal, report);
+        save(terminal, path, |writer| sarif::render(report, &places, writer))?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{self, Config, Level};
-use crate::report::{ScenarioReport, ScenarioResult};
+use crate::config::{self, Config, GatePolicy, Level};
+use crate::report::{ScenarioReport, ScenarioResult, signoff};
 use crate::scenario::{Planned, Scenario, ScenarioId};
 use crate::summary::OperatorKey;
 use crate::verdict::{Budget, FindingCode, GroupThresholds, NameGlob, Policy, Rule, RuleSource, Severity};
@@ -52,18 +52,31 @@ impl Rules {
             spread_factor: gate.spread_factor,
             max_latency_growth: gate.max_latency_growth,
             min_drift: gate.min_drift,
-            severities: BTreeMap::from([
-                (FindingCode::StructureChanged, severity(gate.structure)),
-                (FindingCode::NoBaseline, severity(gate.missing_baseline)),
-                (FindingCode::OutdatedBaseline, severity(gate.missing_baseline)),
-                (FindingCode::LatencyRegressed, severity(gate.latency)),
-                (FindingCode::AmbiguousFactor, severity(gate.ambiguous_factor)),
-                (FindingCode::Drift, severity(gate.drift)),
-            ]),
+            severities: severities(gate),
             other_cpu: severity(gate.other_cpu),
             groups: gate.group.iter().map(|(group, own)| (*group, thresholds(own))).collect(),
             rules: self.0.iter().filter(of_scenario).cloned().collect(),
             ..Policy::default()
+        }
+    }
+
+    /// What holds, written down for whoever asks later.
+    pub fn record(&self, config: &Config, stated: signoff::Stated) -> signoff::Policy {
+        let gate = &config.gate;
+        signoff::Policy {
+            configuration: config.origin.to_string(),
+            stated,
+            min_effect: gate.min_effect,
+            floor_us: gate.floor_us,
+            spread_factor: gate.spread_factor,
+            max_latency_growth: gate.max_latency_growth,
+            min_drift: gate.min_drift,
+            severities: severities(gate),
+            other_cpu: severity(gate.other_cpu),
+            groups: gate.group.iter().map(|(group, own)| (*group, limits(own))).collect(),
+            trailers: gate.trailers,
+            rules: self.0.iter().map(recorded).collect(),
+            budgets: config.budgets.iter().map(recorded_budget).collect(),
         }
     }
 
@@ -119,6 +132,42 @@ fn describe(rule: &Rule) -> String {
         }
         RuleSource::Commit { id } => format!("`{}`, which commit {id} allows,", rule.scope()),
     }
+}
+
+/// How findings count whose severity the configuration says.
+fn severities(gate: &GatePolicy) -> BTreeMap<FindingCode, Severity> {
+    BTreeMap::from([
+        (FindingCode::StructureChanged, severity(gate.structure)),
+        (FindingCode::NoBaseline, severity(gate.missing_baseline)),
+        (FindingCode::OutdatedBaseline, severity(gate.missing_baseline)),
+        (FindingCode::LatencyRegressed, severity(gate.latency)),
+        (FindingCode::AmbiguousFactor, severity(gate.ambiguous_factor)),
+        (FindingCode::Drift, severity(gate.drift)),
+    ])
+}
+
+fn recorded(rule: &Rule) -> signoff::Rule {
+    signoff::Rule {
+        level: rule.level,
+        scope: rule.scope(),
+        findings: rule.findings.clone(),
+        reason: rule.reason.clone(),
+        source: rule.source.clone(),
+    }
+}
+
+fn recorded_budget(budget: &config::Budget) -> signoff::Budget {
+    signoff::Budget {
+        scenario: budget.scenario.clone(),
+        machine: budget.machine.clone(),
+        max_non_gemm_share: budget.max_non_gemm_share,
+        max_group_share: budget.max_group_share.clone(),
+        max_latency_ms: budget.max_latency_ms,
+    }
+}
+
+fn limits(own: &config::GroupGate) -> signoff::GroupLimits {
+    signoff::GroupLimits { min_effect: own.min_effect, floor_us: own.floor_us }
 }
 
 pub(super) fn severity(level: Level) -> Severity {
@@ -195,6 +244,26 @@ mod tests {
         let held: Vec<bool> =
             policy_of(&text, "linux-x86_64-avx2-cpu").budgets.iter().map(|one| one.for_this_machine).collect();
         assert_eq!(held, [false, true]);
+    }
+
+    #[test]
+    fn what_holds_is_written_down_with_who_says_so() {
+        let text = "[gate]\nlatency = \"deny\"\n[gate.group.memory]\nfloor-us = 9.0\n\
+                    [[rule]]\nlevel = \"allow\"\noperator = \"Gelu\"\nreason = \"r\"\nexpires = \"2026-06-15\"\n\
+                    [[rule]]\nlevel = \"allow\"\nreason = \"gone\"\nexpires = \"2026-06-14\"\n\
+                    [[budget]]\nscenario = \"bert*\"\nmachine = \"beos-*\"\nmax-latency-ms = 5\n";
+        let config = config(text);
+        let (rules, _) = in_force(&config, "2026-06-15");
+        let policy = Rules(rules).record(&config, signoff::Stated::WhenMeasured);
+        let scopes: Vec<&str> = policy.rules.iter().map(|rule| rule.scope.as_str()).collect();
+        assert_eq!(scopes, ["*/Gelu"], "what has expired held nothing");
+        assert_eq!(policy.severities[&FindingCode::LatencyRegressed], Severity::Error);
+        assert_eq!(policy.groups[&crate::taxonomy::Group::Memory].floor_us, Some(9.0));
+        assert_eq!(
+            policy.budgets[0].machine.as_deref(),
+            Some("beos-*"),
+            "those for other machines are written down too"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::cli::ReportArgs;
 use crate::report::Report;
-use crate::report::render::{json, markdown, terminal};
+use crate::report::render::{json, terminal};
 
 use super::{Exit, Terminal, outputs};
 
@@ -18,8 +18,6 @@ pub fn report(terminal: &mut Terminal, arguments: &ReportArgs) -> anyhow::Result
         let options = outputs::options(terminal);
         terminal::render(&report, &options, &mut terminal.out)?;
     }
-    if let Some(path) = &arguments.markdown {
-        outputs::save(terminal, path, |writer| markdown::render(&report, writer))?;
-    }
+    outputs::files(terminal, &report, &arguments.outputs)?;
     Ok(Exit::Pass)
 }

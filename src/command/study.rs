@@ -60,7 +60,7 @@ fn measure(terminal: &mut Terminal, arguments: &SuiteStudyArgs) -> anyhow::Resul
         terminal.status.say("Wrote", &name);
         write(terminal, &study, &arguments.output)?;
     }
-    outputs::files(terminal, &report, measuring.save.as_deref(), measuring.markdown.as_deref())?;
+    outputs::files(terminal, &report, &measuring.outputs)?;
     Ok(report.outcome.into())
 }
 

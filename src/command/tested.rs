@@ -10,7 +10,7 @@ use super::held::Held;
 use super::policy;
 use super::results::today;
 use super::suite::Session;
-use super::{Terminal, check, compare};
+use super::{Terminal, compare, gate};
 
 /// What is put in for the gate of `compare` where nobody says how much: large enough to be seen at once, small enough to
 /// be worth it.
@@ -94,5 +94,5 @@ fn against_stored(
             return Ok((ScenarioReport { id, scenario, result: failed, comparison, verdicts, findings }, false));
         }
     };
-    check::confirmed(session, head, &held, &policy, terminal)
+    gate::confirmed(session, head, &held, &policy, terminal)
 }

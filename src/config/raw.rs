@@ -23,6 +23,7 @@ pub(super) struct Raw {
     pub gate: RawGate,
     pub rule: Option<Vec<RawRule>>,
     pub compare: RawCompare,
+    pub signoff: RawSignOff,
     pub budget: Option<Vec<RawBudget>>,
 }
 
@@ -134,6 +135,14 @@ pub(super) struct RawCompare {
     pub min_effect: Option<f64>,
     pub prepare: Option<RawPrepare>,
     pub prepare_timeout_s: Option<f64>,
+}
+
+/// `[signoff]`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct RawSignOff {
+    pub tier: Option<Tier>,
+    pub launches: Option<i64>,
 }
 
 /// A command: a line for the shell, or a program and its arguments.

@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::models;
 use super::raw::{Many, Raw, RawGate, RawImage, RawPrepare};
 use super::resolved::{
-    Budget, Compare, Config, Dimensions, GatePolicy, Level, Measure, Prepare, PrepareCommand, ZooEntry,
+    Budget, Compare, Config, Dimensions, GatePolicy, Level, Measure, Prepare, PrepareCommand, SignOff, ZooEntry,
 };
 use super::rules;
 use super::source::{Found, Layer, Step};
@@ -55,6 +55,7 @@ pub(super) fn resolve(found: &Found, around: &Surroundings<'_>) -> Result<Config
         gate: gate(layers)?,
         rules: rules::resolve(layers)?,
         compare: compare(layers, around)?,
+        signoff: sign_off(layers)?,
         budgets: budgets(layers)?,
     })
 }
@@ -217,6 +218,15 @@ pub(super) fn compare(layers: &[Layer], around: &Surroundings<'_>) -> Result<Com
         compare.prepare = Some(Prepare { command, directory, timeout: Duration::from_secs_f64(timeout) });
     }
     Ok(compare)
+}
+
+fn sign_off(layers: &[Layer]) -> Result<SignOff, ConfigError> {
+    let path = [Step::Key("signoff"), Step::Key("launches")];
+    let launches = pick(layers, |raw| raw.signoff.launches.as_ref());
+    Ok(SignOff {
+        tier: pick(layers, |raw| raw.signoff.tier.as_ref()).map(|(_, &tier)| tier),
+        launches: launches.map(|(layer, &value)| whole(layer, value, 1, &path)).transpose()?,
+    })
 }
 
 /// Exporting models of some hundred megabytes from a framework takes minutes.

@@ -56,6 +56,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// How two sides are measured in turns.
     pub compare: Compare,
+    /// How a release is measured.
+    pub signoff: SignOff,
     /// Limits that hold without a baseline.
     pub budgets: Vec<Budget>,
 }
@@ -327,6 +329,27 @@ impl Default for Compare {
     fn default() -> Self {
         let pairs = Looks::default().iter().map(|look| look.pairs).collect();
         Compare { pairs, min_effect: Policy::in_turns().min_effect, prepare: None }
+    }
+}
+
+/// How a release is measured, where that differs from a check.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SignOff {
+    /// Built-in models of this tier in place of the suite's own; `None` leaves them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// Launches a scenario; `None` for what [`SignOff::launches`] makes of those of a check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launches: Option<u32>,
+}
+
+impl SignOff {
+    /// Launches a scenario. Twice those of a check where nothing is said: a release is measured seldom, and its figures
+    /// are compared twice, with the baselines now and with the next release later. The standard error of a median of ten
+    /// is three quarters of that of five.
+    pub fn launches(self, of_a_check: u32) -> u32 {
+        self.launches.unwrap_or(of_a_check.saturating_mul(2))
     }
 }
 

@@ -146,6 +146,10 @@ pairs = [8, 16]
 min-effect = 0.1
 prepare = "make models"
 
+[signoff]
+tier = "standard"
+launches = 12
+
 [[budget]]
 scenario = "bert*"
 machine = "linux-*"
@@ -164,6 +168,17 @@ max-latency-ms = 120
     ]);
     let config = load_in(dir.path()).unwrap();
     insta::assert_snapshot!(toml::to_string(&config).unwrap());
+}
+
+#[test]
+fn a_release_is_measured_with_twice_the_launches_of_a_check_unless_it_is_said_how_many() {
+    let launches = |text: &str| {
+        let config = load_text(text).unwrap();
+        config.signoff.launches(config.measure.launches)
+    };
+    assert_eq!(launches(""), 10);
+    assert_eq!(launches("[measure]\nlaunches = 3"), 6);
+    assert_eq!(launches("[measure]\nlaunches = 3\n[signoff]\nlaunches = 4"), 4);
 }
 
 #[test]
@@ -378,6 +393,8 @@ fn mistakes_point_at_their_place() {
         "[compare]\nprepare = []",
         "[compare]\nprepare = 3",
         "[compare]\nprepare-timeout-s = 0",
+        "[signoff]\nlaunches = 0",
+        "[signoff]\nteir = \"full\"",
         "[[budget]]\nscenario = \"bert*\"",
         "[[budget]]\nmax-latency-ms = 1",
         "[[budget]]\nscenario = \"*\"\nmax-non-gemm-share = 35",

@@ -94,6 +94,30 @@ impl Repository {
         &self.root
     }
 
+    /// What is checked out; `None` before the first commit.
+    ///
+    /// # Errors
+    /// git cannot be run, or cannot compare the files with the commit.
+    pub fn head(&self) -> Result<Option<Head>, GitError> {
+        // Without the lock git refreshes no index, which is the user's.
+        let ask = |arguments: &[&str]| output(&self.root, ["--no-optional-locks"].iter().chain(arguments).copied());
+        let commit = ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
+        if !commit.status.success() {
+            return Ok(None);
+        }
+        let description = ask(&["describe", "--tags"])?;
+        let status = ask(&["status", "--porcelain", "--untracked-files=no"])?;
+        if !status.status.success() {
+            return Err(GitError::Failed { command: "status".to_owned(), said: said(&status) });
+        }
+        let line = |output: &Output| String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok(Some(Head {
+            commit: line(&commit),
+            description: description.status.success().then(|| line(&description)),
+            clean: status.stdout.is_empty(),
+        }))
+    }
+
     /// The full name of the commit that a revision means.
     ///
     /// # Errors
@@ -114,6 +138,18 @@ impl Repository {
             false => GitError::Unknown { revision, root: self.root.clone() },
         })
     }
+}
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Full name of the commit.
+    pub commit: String,
+    /// What `git describe --tags` makes of it: the tag, or the newest one before it with the number of commits since;
+    /// `None` where there is no tag.
+    pub description: Option<String>,
+    /// True where no tracked file differs from the commit. Files that git does not track are not looked at.
+    pub clean: bool,
 }
 
 /// Runs git in a folder to its end.

@@ -107,3 +107,32 @@ fn a_folder_outside_of_any_repository() {
     let error = Repository::around(dir.path()).unwrap_err().to_string();
     assert!(error.contains("is in no git repository") && error.contains("not a git repository"), "{error}");
 }
+
+#[test]
+fn what_is_checked_out_is_named_and_changes_of_tracked_files_are_seen() {
+    let (dir, repository) = repository();
+    let index = || fs::read(dir.path().join(".git/index")).unwrap();
+    let head = repository.head().unwrap().unwrap();
+    assert_eq!(head.commit, repository.commit("second").unwrap());
+    assert_eq!((head.description.as_deref(), head.clean), (Some("second"), true));
+    fs::write(dir.path().join("new.txt"), "not tracked").unwrap();
+    assert!(repository.head().unwrap().unwrap().clean);
+    fs::write(dir.path().join("model.txt"), "changed").unwrap();
+    let before = index();
+    assert!(!repository.head().unwrap().unwrap().clean);
+    assert_eq!(index(), before, "the user's index is left as it is");
+    git(dir.path(), &["-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "--quiet", "-am", "three"]);
+    let description = repository.head().unwrap().unwrap().description.unwrap();
+    assert!(description.starts_with("second-1-g"), "{description}");
+}
+
+#[test]
+fn without_tags_there_is_no_description_and_without_commits_nothing_is_checked_out() {
+    let dir = tempfile::tempdir().unwrap();
+    git(dir.path(), &["init", "--quiet", "--initial-branch=main"]);
+    let repository = Repository::around(dir.path()).unwrap();
+    assert_eq!(repository.head().unwrap(), None);
+    let message = ["-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "--quiet", "--allow-empty", "-m", "one"];
+    git(dir.path(), &message);
+    assert_eq!(repository.head().unwrap().unwrap().description, None);
+}

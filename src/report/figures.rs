@@ -1,6 +1,6 @@
 //! Figures that a reader wants and the summary holds only in parts. Renderers show these; they compute nothing.
 
-use super::{Comparison, Design, Group, Judged, OperatorChange, OperatorSummary, ScenarioReport, Summary};
+use super::{Comparison, Design, Estimate, Group, Judged, OperatorChange, OperatorSummary, ScenarioReport, Summary};
 
 /// What part of all self time is matrix products, 0 to 1 each; medians over launches.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +52,78 @@ pub fn latency_ratio(comparison: &Comparison) -> f64 {
     latency.estimate.map_or(latency.head_us / latency.base_us, |estimate| estimate.ratio)
 }
 
+/// A ratio head/base with its 90 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The ratio.
+    pub ratio: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// Standard errors that a two-sided interval of 90 % reaches to either side of a normally distributed estimate.
+const NINETY: f64 = 1.645;
+
+impl Interval {
+    /// What pairs say of it, else what the standard error of its logarithm does.
+    fn of(ratio: f64, standard_error: f64, estimate: Option<Estimate>) -> Interval {
+        match estimate {
+            Some(Estimate { ratio, low, high, .. }) => Interval { ratio, low, high },
+            None => {
+                let half = (NINETY * standard_error).exp();
+                Interval { ratio, low: ratio / half, high: ratio * half }
+            }
+        }
+    }
+}
+
+/// Head/base of the latency with what is known of its uncertainty.
+pub fn latency_interval(comparison: &Comparison) -> Interval {
+    let latency = &comparison.latency;
+    Interval::of(latency_ratio(comparison), latency.standard_error, latency.estimate)
+}
+
+/// Head/base of an operator, the machine factor divided out; `None` where there is none to divide out.
+pub fn operator_interval(change: &OperatorChange) -> Option<Interval> {
+    change.normalized_ratio.map(|ratio| Interval::of(ratio, change.standard_error, change.estimate))
+}
+
+/// How much more time an operator takes than the machine factor makes of its time before, in microseconds a run.
+pub fn delta_us(comparison: &Comparison, change: &OperatorChange) -> f64 {
+    change.head_us - change.base_us * comparison.machine_factor.unwrap_or(1.0)
+}
+
+/// The operators whose time changed most, at most so many, the largest change first.
+pub fn moved_most(comparison: &Comparison, count: usize) -> Vec<&OperatorChange> {
+    let size = |change: &OperatorChange| delta_us(comparison, change).abs();
+    // Less is below what the clock of the profiler tells.
+    let told = comparison.operators.iter().filter(|change| size(change) >= 1.0);
+    let mut moved: Vec<&OperatorChange> = told.collect();
+    moved.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    moved.truncate(count);
+    moved
+}
+
+/// What part of the time each group takes, GEMM first, then in the order of the taxonomy, operators that it does not know
+/// last; medians over launches.
+pub fn shares(summary: &Summary) -> Vec<(Option<Group>, f64)> {
+    in_order(summary.groups().iter().map(|group| (group.group, group.share.median())).collect())
+}
+
+/// The same of the base of a comparison; empty where it does not tell.
+pub fn base_shares(comparison: &Comparison) -> Vec<(Option<Group>, f64)> {
+    let whole: f64 = comparison.groups.iter().map(|group| group.base_us).sum();
+    let ran = comparison.groups.iter().filter(|group| group.base_us > 0.0);
+    in_order(ran.map(|group| (group.group, group.base_us / whole)).collect())
+}
+
+fn in_order(mut shares: Vec<(Option<Group>, f64)>) -> Vec<(Option<Group>, f64)> {
+    shares.sort_by_key(|(group, _)| (group.is_none(), *group));
+    shares
+}
+
 /// The verdict on an operator, or with `None` on the latency.
 pub fn verdict<'a>(report: &'a ScenarioReport, operator: Option<&OperatorSummary>) -> Option<&'a Judged> {
     report.verdicts.iter().find(|judged| {
@@ -74,6 +146,35 @@ mod tests {
         assert_eq!(before.unknown, 0.0);
         assert_eq!(before.non_gemm, after.non_gemm);
         assert_eq!(after.unknown, summary.operators[2].share.median());
+    }
+
+    #[test]
+    fn an_interval_is_that_of_the_pairs_or_else_of_the_standard_error() {
+        let stored = fixtures::check().scenarios[0].comparison.clone().unwrap();
+        let softmax = stored.operators.iter().find(|change| change.key.0 == "ai.onnx:Softmax").unwrap();
+        let interval = operator_interval(softmax).unwrap();
+        assert!((interval.ratio - 1.42).abs() < 1e-9);
+        let (below, above) = (interval.ratio / interval.low, interval.high / interval.ratio);
+        assert!((below - above).abs() < 1e-12 && (above - 1.0149).abs() < 1e-3, "{interval:?}");
+        let paired = fixtures::compared().scenarios[0].comparison.clone().unwrap();
+        let estimate = paired.latency.estimate.unwrap();
+        let latency = latency_interval(&paired);
+        assert_eq!((latency.ratio, latency.low, latency.high), (estimate.ratio, estimate.low, estimate.high));
+    }
+
+    #[test]
+    fn what_moved_most_is_told_by_time_and_not_by_ratio() {
+        let comparison = fixtures::check().scenarios[0].comparison.clone().unwrap();
+        let moved: Vec<&str> = moved_most(&comparison, 2).iter().map(|change| change.key.0.as_str()).collect();
+        assert_eq!(moved, ["ai.onnx:Add", "ai.onnx:Softmax"]);
+    }
+
+    #[test]
+    fn shares_begin_with_gemm_and_end_with_what_is_unknown() {
+        let mut summary = fixtures::bert();
+        summary.operators[0].group = None;
+        let groups: Vec<Option<Group>> = shares(&summary).into_iter().map(|(group, _)| group).collect();
+        assert_eq!((groups.first(), groups.last()), (Some(&Some(Group::Gemm)), Some(&None)));
     }
 
     #[test]

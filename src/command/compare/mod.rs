@@ -89,7 +89,7 @@ fn measure(
     };
     if interrupted {
         let report = outputs::judged(report);
-        outputs::files(terminal, &report, arguments.save.as_deref(), arguments.markdown.as_deref())?;
+        outputs::files(terminal, &report, &arguments.outputs)?;
         return Err(LaunchFailure::Interrupted.into());
     }
     let self_test =

@@ -10,11 +10,8 @@ use crate::command::policy::Rules;
 use crate::command::trailers::Commits;
 use crate::command::{Exit, Terminal, outputs};
 use crate::compare::compare as compare_sides;
-use crate::report::{
-    Listed, Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult, SideFacts, Sides, Suite,
-};
+use crate::report::{Listed, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult, SideFacts, Sides, Suite};
 use crate::scenario::ScenarioId;
-use crate::summary::{Field, Side, Summary};
 use crate::verdict::{self, Judgement, Policy};
 
 use super::unit::new_scenario;
@@ -103,21 +100,10 @@ fn scenario(
         (_, Some(ScenarioResult::Failed { reason, log })) => failed(&files.base, reason, log),
         (_, None) => ScenarioReport { findings: vec![new_scenario(&head.id, policy)], ..new },
         (ScenarioResult::Measured { summary: after }, Some(ScenarioResult::Measured { summary: before })) => {
-            let comparison = compare_sides(&side(before, &reports.base), &side(after, &reports.head));
+            let comparison = compare_sides(&reports.base.side(before), &reports.head.side(after));
             let Judgement { verdicts, findings } = verdict::judge(after, Some(&comparison), policy);
             ScenarioReport { comparison: Some(comparison), verdicts, findings, ..new }
         }
     };
     (base.is_some(), report)
-}
-
-fn side(summary: &Summary, report: &Report) -> Side {
-    let Machine { os, arch, instruction_set, .. } = &report.machine;
-    let class = vec![
-        Field::new("os", os),
-        Field::new("arch", arch),
-        Field::new("instruction-set", instruction_set),
-        Field::new("provider", summary.scenario.provider.name()),
-    ];
-    summary.side(class, &report.tool, &report.machine.cpu)
 }

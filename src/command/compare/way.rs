@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::{CompareArgs, DimensionArgs, SideArgs};
+use crate::cli::{CompareArgs, DimensionArgs, ReportFiles, SideArgs};
 use crate::command::trailers::Commits;
 use crate::runtime::Choice;
 use crate::scenario::{Optimization, Precision, Provider};
@@ -250,7 +250,7 @@ fn refuse_both(sides: &Both<SideDimensions>, common: &DimensionArgs) -> Result<(
 
 /// Of two saved reports everything is decided already but what the gate holds against them.
 fn only_reports(arguments: &CompareArgs) -> Result<(), WayError> {
-    let idle = CompareArgs { operands: Vec::new(), save: None, markdown: None, ..arguments.clone() };
+    let idle = CompareArgs { operands: Vec::new(), outputs: ReportFiles::default(), ..arguments.clone() };
     let none = CompareArgs::default();
     let measures = idle.dimensions != none.dimensions
         || idle.pairs.is_some()

@@ -2,13 +2,19 @@
 
 pub mod bar;
 pub mod gate_study;
+pub mod html;
 pub mod json;
+pub mod junit;
 pub mod markdown;
 pub mod number;
+pub mod sarif;
+mod sign_off;
 pub mod study;
+mod svg;
 pub mod table;
 pub mod terminal;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 pub mod text;
 pub mod trace;
+mod xml;

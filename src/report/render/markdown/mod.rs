@@ -7,6 +7,7 @@ pub mod calibration;
 pub(super) mod escape;
 mod paired;
 mod scenario;
+pub mod signoff;
 
 use std::io::{self, Write};
 

@@ -98,7 +98,7 @@ fn measured(summary: &Summary, report: &ScenarioReport, writer: &mut dyn Write) 
 }
 
 /// Structure first, since it is usually the cause.
-fn changes(comparison: &Comparison, writer: &mut dyn Write) -> io::Result<()> {
+pub(super) fn changes(comparison: &Comparison, writer: &mut dyn Write) -> io::Result<()> {
     for difference in &comparison.structure {
         let (_, key, what) = wording::structure(difference);
         writeln!(writer, "- **structure**: {} {}", code(wording::operator(key)), plain(&what))?;

@@ -4,15 +4,14 @@
 //! page's theme.
 
 mod bars;
-mod canvas;
 mod head;
-mod palette;
 
 use std::io::{self, Write};
 
-use self::canvas::{Anchor, Area, Canvas, Font, px, xml};
 use super::words::{self, Varying};
-use crate::report::render::number;
+use crate::report::render::svg::canvas::{self, Anchor, Area, Canvas, Font, px};
+use crate::report::render::svg::palette;
+use crate::report::render::{number, xml};
 use crate::report::study::{Row, RowResult, Study};
 
 /// Pixels of the whole: as wide as a page of GitHub shows without scaling.
@@ -58,8 +57,8 @@ pub fn render(study: &Study, writer: &mut dyn Write) -> io::Result<()> {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height_px}\" \
          viewBox=\"0 0 {width} {height_px}\" role=\"img\" aria-labelledby=\"title description\">"
     )?;
-    writeln!(writer, "<title id=\"title\">{}</title>", xml(TITLE))?;
-    writeln!(writer, "<desc id=\"description\">{}</desc>", xml(&description(study, varying)))?;
+    writeln!(writer, "<title id=\"title\">{}</title>", xml::escape(TITLE))?;
+    writeln!(writer, "<desc id=\"description\">{}</desc>", xml::escape(&description(study, varying)))?;
     let groups = std::iter::once(Some(crate::report::Group::Gemm)).chain(study.groups.iter().copied());
     writeln!(writer, "<style>{}</style>", palette::style(groups))?;
     let mut all = Canvas::default();

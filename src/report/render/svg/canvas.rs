@@ -1,12 +1,11 @@
 //! SVG elements as text, and how wide words are.
 
-use std::fmt::Write as _;
-
 use crate::report::render::text::{self, Charset};
+use crate::report::render::xml;
 
 /// Where a text stands relative to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(in crate::report::render) enum Anchor {
     Start,
     Middle,
     End,
@@ -14,7 +13,7 @@ pub(super) enum Anchor {
 
 /// How a text looks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Font {
+pub(in crate::report::render) struct Font {
     /// In pixels.
     pub size: f64,
     pub bold: bool,
@@ -79,7 +78,7 @@ fn em(c: char) -> f64 {
 
 /// A rectangle.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Area {
+pub(in crate::report::render) struct Area {
     pub x: f64,
     pub y: f64,
     pub width: f64,
@@ -88,7 +87,7 @@ pub(super) struct Area {
 
 /// Elements in the order in which they are painted.
 #[derive(Debug, Default)]
-pub(super) struct Canvas {
+pub(in crate::report::render) struct Canvas {
     out: String,
 }
 
@@ -98,7 +97,7 @@ impl Canvas {
         let (x, y, width, height) = (px(area.x), px(area.y), px(area.width), px(area.height));
         self.push(&format!(r#"<rect class="{class}" x="{x}" y="{y}" width="{width}" height="{height}""#));
         match about {
-            Some(about) => self.push(&format!("><title>{}</title></rect>\n", xml(about))),
+            Some(about) => self.push(&format!("><title>{}</title></rect>\n", xml::escape(about))),
             None => self.push("/>\n"),
         }
     }
@@ -117,7 +116,7 @@ impl Canvas {
         };
         let weight = if font.bold { r#" font-weight="600""# } else { "" };
         let (class, size, x, y) = (font.class, px(font.size), px(x), px(y));
-        let content = xml(content);
+        let content = xml::escape(content);
         self.push(&format!(
             "<text class=\"{class}\" x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{anchor}{weight}>{content}</text>\n"
         ));
@@ -146,27 +145,10 @@ impl Canvas {
 }
 
 /// Hundredths of a pixel, without what says nothing.
-pub(super) fn px(value: f64) -> String {
+pub(in crate::report::render) fn px(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
-/// Foreign text as the content of an element or an attribute.
-pub(super) fn xml(foreign: &str) -> String {
-    let mut out = String::with_capacity(foreign.len());
-    for c in text::escape(foreign, Charset::Unicode).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // XML has no way to write these two at all. Writing to a String cannot fail.
-            '\u{fffe}' | '\u{ffff}' => drop(write!(out, "\\u{{{:x}}}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

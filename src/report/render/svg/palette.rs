@@ -38,12 +38,12 @@ fn paint_of(group: Option<Group>) -> (&'static str, bool) {
 }
 
 /// The class of a group's segments.
-pub(super) fn class(group: Option<Group>) -> &'static str {
+pub(in crate::report::render) fn class(group: Option<Group>) -> &'static str {
     group.map_or("unknown", Group::name)
 }
 
 /// The class of text on a group's segment.
-pub(super) fn ink(group: Option<Group>) -> &'static str {
+pub(in crate::report::render) fn ink(group: Option<Group>) -> &'static str {
     match (wording::is_gemm(group), paint_of(group).1) {
         (true, _) => "text",
         (false, true) => "on-dark",
@@ -58,20 +58,30 @@ const LIGHT: &str = ".page{fill:#ffffff;stroke:#d1d9e0}.text{fill:#1f2328}.muted
 
 const DARK: &str = ".page{fill:#0d1117;stroke:#3d444d}.text{fill:#f0f6fc}.muted{fill:#9198a1}\
     .grid{stroke:#2a313c}.cut{stroke:#0d1117}.band{fill:#4493f8;fill-opacity:.1}.range{fill:#4493f8;fill-opacity:.25}\
-    .edge{stroke:#4493f8;stroke-opacity:.6}.gemm{fill:#3d444d}";
+    .edge{stroke:#4493f8;stroke-opacity:.6}";
+
+/// What differs of the groups' fills on a dark page.
+pub(in crate::report::render) const DARK_FILLS: &str = ".gemm{fill:#3d444d}";
 
 /// The style sheet for segments of these groups.
-pub(super) fn style(groups: impl Iterator<Item = Option<Group>>) -> String {
+pub(in crate::report::render) fn style(groups: impl Iterator<Item = Option<Group>>) -> String {
     let mut style = String::from(
         "text{font-family:-apple-system,BlinkMacSystemFont,\"Segoe UI\",\"Noto Sans\",Helvetica,Arial,sans-serif;\
          font-variant-numeric:tabular-nums}",
     );
     style += LIGHT;
+    style += &fills(groups);
+    style + "@media (prefers-color-scheme:dark){" + DARK + DARK_FILLS + "}"
+}
+
+/// The fills of these groups' segments on a light page.
+pub(in crate::report::render) fn fills(groups: impl Iterator<Item = Option<Group>>) -> String {
+    let mut style = String::new();
     for group in groups {
         // Writing to a String cannot fail.
         let _ = write!(style, ".{}{{fill:{}}}", class(group), paint_of(group).0);
     }
-    style + "@media (prefers-color-scheme:dark){" + DARK + "}"
+    style
 }
 
 #[cfg(test)]

@@ -1,0 +1,18 @@
+//! What a saved report measured, as a side of a comparison.
+
+use super::{Machine, Report, Summary};
+use crate::summary::{Field, Side};
+
+impl Report {
+    /// A scenario of this report as a side of a comparison, with the machine class that the report was made on.
+    pub fn side(&self, summary: &Summary) -> Side {
+        let Machine { os, arch, instruction_set, .. } = &self.machine;
+        let class = vec![
+            Field::new("os", os),
+            Field::new("arch", arch),
+            Field::new("instruction-set", instruction_set),
+            Field::new("provider", summary.scenario.provider.name()),
+        ];
+        summary.side(class, &self.tool, &self.machine.cpu)
+    }
+}
