@@ -1,6 +1,11 @@
 //! Figures that a reader wants and the summary holds only in parts. Renderers show these; they compute nothing.
 
-use super::{Comparison, Design, Estimate, Group, Judged, OperatorChange, OperatorSummary, ScenarioReport, Summary};
+use std::collections::HashMap;
+
+use super::{
+    Comparison, Design, Estimate, Group, Judged, OperatorChange, OperatorSummary, ScenarioReport, ScenarioResult,
+    Summary, Verdict,
+};
 
 /// What part of all self time is matrix products, 0 to 1 each; medians over launches.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -132,10 +137,135 @@ pub fn verdict<'a>(report: &'a ScenarioReport, operator: Option<&OperatorSummary
     })
 }
 
+/// An operator's time beyond what the machine factor makes of the base's, in microseconds; negative where it takes less.
+/// The difference that [`super::GroupChange::delta_us`] is of a group. `None` without a machine factor.
+pub fn excess_us(change: &OperatorChange, comparison: &Comparison) -> Option<f64> {
+    comparison.machine_factor.map(|factor| change.head_us - change.base_us * factor)
+}
+
+/// What part of the time a group takes on both sides, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GroupShares {
+    /// Which; `None` holds the operators that the taxonomy does not know.
+    pub group: Option<Group>,
+    /// Before; `None` where there is nothing to compare with.
+    pub base: Option<f64>,
+    /// Now.
+    pub head: f64,
+    /// Microseconds more than before, less what the machine explains; `None` where that is not known.
+    pub delta_us: Option<f64>,
+}
+
+/// The groups of a scenario by descending share, the larger of both sides; empty of one that was not measured.
+pub fn group_shares(report: &ScenarioReport) -> Vec<GroupShares> {
+    let ScenarioResult::Measured { summary } = &report.result else { return Vec::new() };
+    let mut shares: Vec<GroupShares> = match &report.comparison {
+        Some(comparison) if !comparison.groups.is_empty() => {
+            let groups = &comparison.groups;
+            let part = |us: f64, all: f64| if all > 0.0 { us / all } else { 0.0 };
+            let base: f64 = groups.iter().map(|group| group.base_us).sum();
+            let head: f64 = groups.iter().map(|group| group.head_us).sum();
+            let timed = comparison.fingerprint.is_empty() && comparison.protocol.is_none();
+            let of = |group: &super::GroupChange| GroupShares {
+                group: group.group,
+                base: Some(part(group.base_us, base)),
+                head: part(group.head_us, head),
+                delta_us: group.delta_us.filter(|_| timed),
+            };
+            groups.iter().map(of).collect()
+        }
+        _ => {
+            let groups = summary.groups();
+            let alone = |group: super::GroupSummary| (group.group, group.share.median());
+            let of = |(group, head)| GroupShares { group, base: None, head, delta_us: None };
+            groups.into_iter().map(alone).map(of).collect()
+        }
+    };
+    let larger = |shares: &GroupShares| shares.base.unwrap_or(0.0).max(shares.head);
+    shares.sort_by(|a, b| larger(b).total_cmp(&larger(a)));
+    shares
+}
+
+/// From what share on an operator counts among those that a gate is held to.
+pub const LARGE_SHARE: f64 = 0.05;
+
+/// The smallest relative growth that would have shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Visible {
+    /// Of the latency of any scenario.
+    pub latency: f64,
+    /// Of any operator from [`LARGE_SHARE`] on; `None` where one of them could not be judged.
+    pub operators: Option<f64>,
+}
+
+/// What would have shown in each of some scenarios; `None` where the latency of one was not judged, and of none.
+pub fn visible<'a>(scenarios: impl IntoIterator<Item = &'a ScenarioReport>) -> Option<Visible> {
+    let mut visible: Option<Visible> = None;
+    for scenario in scenarios {
+        let latency = visible_latency(scenario)?;
+        let operators = large_operators(scenario);
+        visible = Some(match visible {
+            None => Visible { latency, operators },
+            Some(least) => Visible {
+                latency: least.latency.max(latency),
+                operators: least.operators.zip(operators).map(|(a, b)| a.max(b)),
+            },
+        });
+    }
+    visible
+}
+
+/// The smallest growth of a scenario's latency that would have shown; `None` where it was not judged.
+pub fn visible_latency(scenario: &ScenarioReport) -> Option<f64> {
+    scenario.verdicts.iter().find(|judged| judged.operator.is_none()).and_then(shows)
+}
+
+/// The growth that shows in every large operator of a scenario.
+fn large_operators(scenario: &ScenarioReport) -> Option<f64> {
+    let comparison = scenario.comparison.as_ref()?;
+    let judged: HashMap<_, &Judged> =
+        scenario.verdicts.iter().map(|judged| ((judged.operator.as_ref(), judged.provider.as_ref()), judged)).collect();
+    let large = comparison.operators.iter().filter(|change| change.base_share >= LARGE_SHARE);
+    let each = large.map(|change| shows(judged.get(&(Some(&change.key), Some(&change.provider)))?));
+    // Of none, nothing can be said.
+    each.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten()
+}
+
+fn shows(judged: &Judged) -> Option<f64> {
+    judged.detectable.filter(|growth| judged.verdict != Verdict::NotJudged && growth.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixtures;
     use super::*;
+
+    #[test]
+    fn shares_of_groups_add_up_on_both_sides_and_the_largest_leads() {
+        let report = fixtures::compared();
+        let shares = group_shares(&report.scenarios[0]);
+        assert_eq!(shares[0].group, Some(Group::Gemm));
+        for sum in [shares.iter().map(|one| one.head).sum::<f64>(), shares.iter().filter_map(|one| one.base).sum()] {
+            assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+        }
+        // Compared with nothing.
+        assert!(group_shares(&report.scenarios[1]).iter().all(|one| one.base.is_none()));
+        assert!(group_shares(&report.scenarios[2]).is_empty());
+    }
+
+    #[test]
+    fn what_shows_everywhere_is_what_shows_where_it_is_hardest_to_see() {
+        let mut report = fixtures::unchanged();
+        let Visible { latency, operators } = visible(&report.scenarios).unwrap();
+        let all = report.scenarios.iter().flat_map(|scenario| &scenario.verdicts);
+        let latencies = all.filter(|judged| judged.operator.is_none()).filter_map(|judged| judged.detectable);
+        assert_eq!(latency, latencies.fold(0.0, f64::max));
+        assert!(operators.is_some_and(|growth| growth > 0.0));
+        report.scenarios[0].verdicts[0].verdict = Verdict::NotJudged;
+        assert_eq!(visible(&report.scenarios), Some(Visible { latency, operators: None }));
+        report.scenarios[1].verdicts.clear();
+        assert_eq!(visible(&report.scenarios), None);
+    }
 
     #[test]
     fn an_unknown_operator_is_a_part_of_non_gemm() {

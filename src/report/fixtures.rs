@@ -5,6 +5,10 @@ use crate::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider};
 
 use super::*;
 
+mod pull_request;
+
+pub use pull_request::*;
+
 const CPU: &str = "CPUExecutionProvider";
 
 fn key(key: &str) -> OperatorKey {
@@ -141,11 +145,16 @@ fn comparison(summary: &Summary, machine: f64, moved: &[(&str, f64)]) -> Compari
     let ratio = |key: &OperatorKey| moved.iter().find(|(name, _)| *name == key.0).map_or(1.0, |&(_, ratio)| ratio);
     let base = |operator: &OperatorSummary| operator.self_us.0[1] / ratio(&operator.key) / machine;
     let base_total: f64 = summary.operators.iter().map(base).sum();
+    let group = |group: &Group| {
+        let members = || summary.operators.iter().filter(|operator| operator.group == Some(*group));
+        let (base_us, head_us) = (members().map(base).sum(), members().map(|operator| operator.self_us.0[1]).sum());
+        GroupChange { group: Some(*group), base_us, head_us, delta_us: Some(head_us - base_us * machine) }
+    };
     Comparison {
         design: Design::Stored,
         structure: Vec::new(),
         changes: Vec::new(),
-        groups: Vec::new(),
+        groups: Group::all().iter().map(group).filter(|group| group.head_us > 0.0).collect(),
         fingerprint: Vec::new(),
         protocol: None,
         machine_factor: Some(machine),

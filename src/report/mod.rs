@@ -1,10 +1,11 @@
 //! The report: the sole input of every renderer, saved as JSON and replayable.
 
 pub mod calibration;
+pub mod crossed;
 pub mod document;
 pub mod figures;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod gate_study;
 pub mod merge;
 pub mod models;
@@ -22,7 +23,7 @@ use crate::verdict::Counts;
 
 pub use crate::compare::{
     Cause, ChangeKind, Comparison, Design, Estimate, FingerprintDifference, GroupChange, LatencyChange, OperatorChange,
-    OperatorDelta, StructuralChange, StructuralDifference,
+    OperatorDelta, OperatorDrift, StructuralChange, StructuralDifference,
 };
 pub use crate::measure::result::LaunchWarning;
 pub use crate::scenario::{Partition, Scenario, ScenarioId};

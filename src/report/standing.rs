@@ -4,7 +4,7 @@
 
 use super::calibration::words;
 use super::render::number::{count as count_of, duration, percent};
-use super::{Design, FindingCode, Outcome, Report, ScenarioReport, ScenarioResult, SelfTest, Severity};
+use super::{Design, FindingCode, OperatorKey, Outcome, Report, ScenarioReport, ScenarioResult, SelfTest, Severity};
 
 /// Where one scenario stands, the worst thing first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +260,7 @@ fn after_comparing(report: &Report) -> Vec<NextStep> {
         report.gate.as_ref().filter(|_| standings().any(|s| s == Standing::Warned(FindingCode::Inconclusive)))
     {
         let most = gate.looks.last().copied().unwrap_or(0);
-        step(with_pairs(report, 2 * most), "more pairs show smaller changes");
+        step(with_pairs(report, most.saturating_mul(2)), "more pairs show smaller changes");
     }
     steps
 }
@@ -291,7 +291,29 @@ pub fn reproduce(report: &Report) -> String {
         return format!("cargo nongemm compare {}", words.join(" "));
     }
     let ids = selection(report, |_| true).unwrap_or_default();
-    format!("cargo nongemm {} {ids}", report.command).trim_end().to_owned()
+    format!("cargo nongemm {} {ids}", shell_quoted(&report.command)).trim_end().to_owned()
+}
+
+/// The command that measures again what failed; all that was measured where nothing did, or where it belongs together.
+pub fn reproduce_failed(report: &Report) -> String {
+    let failed = selection(report, |standing| matches!(standing, Standing::Failed(_) | Standing::NotMeasured));
+    match failed {
+        Some(ids) if report.sides.is_none() => format!("cargo nongemm {} {ids}", shell_quoted(&report.command)),
+        _ => reproduce(report),
+    }
+}
+
+/// A trailer of a commit that allows a finding about an operator, its reason left to its author; `None` where a name
+/// holds what a trailer cannot.
+pub fn allowance(scenario: &ScenarioReport, operator: &OperatorKey) -> Option<String> {
+    // Globs and blanks would allow more than is meant, or end the name early.
+    let exact = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-:@".contains(c);
+        !name.is_empty() && name.chars().all(plain)
+    };
+    let (id, key) = (&scenario.id.0, &operator.0);
+    let commit = "git commit --allow-empty -m 'Allow a change of latency'";
+    (exact(id) && exact(key)).then(|| format!("{commit} --trailer 'Nongemm-Allow: {id}/{key} REASON'"))
 }
 
 /// The ids of some scenarios as arguments of a shell command; nothing to write where that is all of them.
@@ -427,6 +449,30 @@ mod tests {
         let mut elsewhere = fixtures::check();
         elsewhere.scenarios = fixtures::check().scenarios[2..4].to_vec();
         assert_eq!(blind_side(&elsewhere), None);
+    }
+
+    #[test]
+    fn what_failed_is_measured_again_alone_and_nothing_of_a_report_is_a_command() {
+        let mut report = fixtures::check();
+        let failed = "cargo nongemm check bert-base@cpu-fp32-all-b1-s128-t1 swin-t@cpu-fp32-all-b1-i224-t1";
+        assert_eq!(reproduce_failed(&report), failed);
+        report.command = "check; curl evil".into();
+        assert!(reproduce_failed(&report).starts_with("cargo nongemm 'check; curl evil' bert-base@"));
+        assert!(reproduce(&report).starts_with("cargo nongemm 'check; curl evil' bert-base@"));
+        assert_eq!(reproduce_failed(&fixtures::compared()), reproduce(&fixtures::compared()));
+    }
+
+    #[test]
+    fn an_allowance_names_one_scenario_and_one_operator() {
+        let scenario = &fixtures::check().scenarios[0];
+        let allowed = allowance(scenario, &OperatorKey("ai.onnx:Softmax".into())).unwrap();
+        assert!(
+            allowed.ends_with("'Nongemm-Allow: bert-base@cpu-fp32-all-b1-s128-t1/ai.onnx:Softmax REASON'"),
+            "{allowed}"
+        );
+        for name in ["*", "a b", "a'b", "a/b", ""] {
+            assert_eq!(allowance(scenario, &OperatorKey(name.into())), None, "{name}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
 use super::{
-    Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralDifference, Verdict,
+    ChangeKind, Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralChange,
+    StructuralDifference, Verdict,
 };
+use crate::compare::patterns;
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
 pub fn group(group: Option<Group>) -> &'static str {
@@ -176,8 +178,53 @@ pub fn structure(difference: &StructuralDifference) -> (char, &OperatorKey, Stri
     }
 }
 
+/// What happened to the graph, in a few words: `layer normalization no longer fused`, `Add runs 26 times, not 14`.
+pub fn happened(change: &StructuralChange) -> String {
+    let who = || match change.operators.as_slice() {
+        [one] => operator(&one.key).to_owned(),
+        several => format!("{} operators", several.len()),
+    };
+    match &change.kind {
+        ChangeKind::Fusion { pattern, won } => {
+            let state = patterns().fusion(pattern).map_or("fused", |fusion| fusion.state.as_str());
+            let name = fused(change).unwrap_or_default();
+            format!("{name} {} {state}", if *won { "now" } else { "no longer" })
+        }
+        ChangeKind::Work { pattern, more, .. } => {
+            let name = patterns().work(pattern).map_or(pattern.as_str(), |work| work.name.as_str());
+            format!("{} {name}", if *more { "more" } else { "fewer" })
+        }
+        ChangeKind::Moved { from, .. } if change.is_fallback() => {
+            format!("{} fell back from {} to the CPU", who(), provider(from))
+        }
+        ChangeKind::Moved { from, to } => format!("{} moved from {} to {}", who(), provider(from), provider(to)),
+        ChangeKind::Types { from, to } => format!("{} in {to} instead of {from}", who()),
+        ChangeKind::Shapes => format!("{} at other shapes", who()),
+        ChangeKind::Inserted => "another number of nodes put in by ONNX Runtime".to_owned(),
+        ChangeKind::Operator { base: 0, .. } => format!("{} is new", who()),
+        ChangeKind::Operator { head: 0, .. } => format!("{} is gone", who()),
+        ChangeKind::Operator { base, head } => format!("{} runs {head} times, not {base}", who()),
+    }
+}
+
+/// What is fused or no longer fused; `None` of other changes.
+pub fn fused(change: &StructuralChange) -> Option<&str> {
+    let ChangeKind::Fusion { pattern, .. } = &change.kind else { return None };
+    Some(patterns().fusion(pattern).map_or(pattern.as_str(), |fusion| fusion.name.as_str()))
+}
+
+/// The same as the reason of something that is named already: `fusion lost`, `runs 26 times, not 14`.
+pub fn because(change: &StructuralChange) -> String {
+    match &change.kind {
+        ChangeKind::Fusion { won, .. } => if *won { "fusion won" } else { "fusion lost" }.to_owned(),
+        ChangeKind::Operator { base, head } if *base > 0 && *head > 0 => format!("runs {head} times, not {base}"),
+        _ => happened(change),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::{Group, OperatorDelta};
     use super::*;
 
     #[test]
@@ -210,6 +257,44 @@ mod tests {
             "an error by rule 2 (bert*/Gelu): known",
         ];
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_happened_to_the_graph_fits_a_cell_and_a_clause() {
+        let part = |key: &str| OperatorDelta {
+            key: OperatorKey(key.into()),
+            group: Some(Group::Normalization),
+            executions: 12,
+        };
+        let change = |kind| StructuralChange {
+            kind,
+            nodes: 12,
+            operators: vec![part("ai.onnx:Add")],
+            delta_us: None,
+            data_dependent: false,
+        };
+        let fusion = |pattern: &str, won| change(ChangeKind::Fusion { pattern: pattern.into(), won });
+        let lost = fusion("layer-normalization-fusion", false);
+        assert_eq!(
+            [happened(&lost), because(&lost), happened(&fusion("batch-normalization-folding", true))],
+            [
+                "layer normalization no longer fused",
+                "fusion lost",
+                "batch normalization now folded into its convolution"
+            ]
+        );
+        let more = change(ChangeKind::Operator { base: 14, head: 26 });
+        assert_eq!([happened(&more), because(&more)], ["Add runs 26 times, not 14", "runs 26 times, not 14"]);
+        let gone = change(ChangeKind::Operator { base: 1, head: 0 });
+        assert_eq!([happened(&gone), because(&gone)], ["Add is gone", "Add is gone"]);
+        let moved = |to: &str| ChangeKind::Moved { from: "CUDAExecutionProvider".into(), to: to.into() };
+        let mut several = change(moved("TensorrtExecutionProvider"));
+        several.operators.push(part("ai.onnx:Mul"));
+        assert_eq!(happened(&several), "2 operators moved from CUDA to Tensorrt");
+        assert_eq!(happened(&change(moved("CPUExecutionProvider"))), "Add fell back from CUDA to the CPU");
+        // Of a version that knows more patterns than this one.
+        let work = ChangeKind::Work { pattern: "spells".into(), more: false, inserted: 0 };
+        assert_eq!(happened(&change(work)), "fewer spells");
     }
 
     #[test]

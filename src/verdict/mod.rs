@@ -65,7 +65,7 @@ pub struct Finding {
 }
 
 /// What became of one operator, or of the latency, between the sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It takes longer, beyond the threshold.

@@ -1,6 +1,9 @@
 //! Renderings of a [`Report`](crate::report::Report); each imports the report alone and writes into a given writer.
 
+pub mod annotations;
 pub mod bar;
+pub mod comment;
+mod fit;
 pub mod gate_study;
 pub mod html;
 pub mod json;

@@ -86,6 +86,16 @@ pub fn change_between(ratio: f64, low: f64, high: f64) -> String {
     format!("{} ({} to {high})", change(ratio), low.trim_end_matches(" %"))
 }
 
+/// A difference in microseconds with its sign, in the unit that fits it: `+2.69 ms`, `-14 us`.
+pub fn difference(us: f64) -> String {
+    finite(us, |us| match us.abs() {
+        size if size >= 1e6 => format!("{:+.2} s", us / 1e6),
+        size if size >= 1e3 => format!("{:+.2} ms", us / 1e3),
+        size if size >= 0.5 => format!("{us:+.0} us"),
+        _ => "0 us".to_owned(),
+    })
+}
+
 /// A ratio with two decimals: `1.42`.
 pub fn ratio(ratio: f64) -> String {
     finite(ratio, |ratio| format!("{ratio:.2}"))
@@ -118,9 +128,15 @@ fn one_decimal(value: f64) -> String {
     if text == "-0.0" { "0.0".to_owned() } else { text }
 }
 
-/// A figure that could not be computed shows as `-`, never as `NaN`.
+/// A figure that could not be computed shows as `-`, never as `NaN`; one that no clock gives, as a report from elsewhere
+/// may hold, by its power of ten and not with three hundred digits.
 fn finite(value: f64, show: impl FnOnce(f64) -> String) -> String {
-    if value.is_finite() { show(value) } else { "-".to_owned() }
+    const BEYOND_ALL: f64 = 1e15;
+    match value.abs() {
+        size if !size.is_finite() => "-".to_owned(),
+        size if size >= BEYOND_ALL => format!("{value:.0e}"),
+        _ => show(value),
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +159,17 @@ mod tests {
         assert_eq!(percent(-0.0001), "0.0 %");
         assert_eq!(TimeUnit::for_largest(5_000.0).number(-0.01), "0.000");
         assert_eq!(time(f64::INFINITY), "- us");
+    }
+
+    #[test]
+    fn what_no_clock_gives_stays_short() {
+        assert_eq!([percent(1e308), change(-1e300), ratio(3e200)], ["1e308", "-1e300", "3e200"]);
+    }
+
+    #[test]
+    fn differences_have_a_sign_and_the_unit_of_their_size() {
+        let said = [2_693.1, -14.2, 0.2, -1.5e6, f64::NAN].map(difference);
+        assert_eq!(said, ["+2.69 ms", "-14 us", "0 us", "-1.50 s", "-"]);
     }
 
     #[test]

@@ -123,6 +123,19 @@ pub enum Cut {
     Middle,
     /// After the first few columns: the end tells most.
     Early,
+    /// At the end: a sentence is read from its beginning.
+    End,
+}
+
+impl Cut {
+    /// What part of the room is left for the end of the text.
+    fn tail(self, room: usize) -> usize {
+        match self {
+            Cut::Middle => room / 2,
+            Cut::Early => room - room / 6,
+            Cut::End => 0,
+        }
+    }
 }
 
 /// [`truncate`] in the middle.
@@ -137,10 +150,7 @@ pub fn truncate(text: &str, max: usize, cut: Cut, charset: Charset) -> Cow<'_, s
     }
     let ellipsis = charset.ellipsis();
     let room = max.saturating_sub(width(ellipsis));
-    let tail_room = match cut {
-        Cut::Middle => room / 2,
-        Cut::Early => room - room / 6,
-    };
+    let tail_room = cut.tail(room);
     let head = take_columns(text.chars(), room - tail_room);
     let tail: String = take_columns(text.chars().rev(), tail_room).chars().rev().collect();
     let mut out = head + ellipsis + &tail;
@@ -148,6 +158,29 @@ pub fn truncate(text: &str, max: usize, cut: Cut, charset: Charset) -> Cow<'_, s
         out = take_columns(out.chars(), max);
     }
     Cow::Owned(out)
+}
+
+/// `text` in at most `most` characters (one at least), an ellipsis where it was cut. Looks at no more of the text than it
+/// keeps, so that it does for text of any length.
+pub fn shorten(text: &str, most: usize, cut: Cut) -> Cow<'_, str> {
+    // Bytes are never fewer than characters.
+    if text.len() <= most || text.chars().nth(most).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let room = most.saturating_sub(1);
+    let tail = cut.tail(room);
+    let mut out: String = text.chars().take(room - tail).collect();
+    out.push('…');
+    let end: Vec<char> = text.chars().rev().take(tail).collect();
+    out.extend(end.into_iter().rev());
+    Cow::Owned(out)
+}
+
+/// Foreign text made safe, in at most `most` characters. Spelling out makes text longer, so it is shortened before, which
+/// bounds the work, and after.
+pub fn brief(foreign: &str, most: usize, cut: Cut) -> String {
+    let short = shorten(foreign, most, cut);
+    shorten(&escape(&short, Charset::Unicode), most, cut).into_owned()
 }
 
 fn take_columns(chars: impl Iterator<Item = char>, room: usize) -> String {
@@ -210,6 +243,14 @@ mod tests {
     }
 
     #[test]
+    fn text_is_shortened_by_characters_from_where_it_tells_least() {
+        assert_eq!(shorten("bert-base@cpu-t1", 9, Cut::Middle), "bert…u-t1");
+        assert_eq!(shorten("killed by a signal", 10, Cut::End), "killed by…");
+        assert_eq!(shorten("e\u{301}e\u{301}e\u{301}", 4, Cut::End), "e\u{301}e…");
+        assert_eq!(shorten("模型", 2, Cut::Middle), "模型");
+    }
+
+    #[test]
     fn wide_characters_are_never_halved() {
         assert_eq!(truncate_middle("模型模型模型", 7, Charset::Unicode), "模…型");
         assert_eq!(width("模型"), 4);
@@ -239,6 +280,11 @@ mod tests {
             let shown = escape(&text, Charset::Unicode);
             prop_assert!(width(&truncate_middle(&shown, max, Charset::Unicode)) <= max);
             prop_assert!(wrap(&shown, max).iter().all(|line| width(line) <= max));
+            for cut in [Cut::Middle, Cut::Early, Cut::End] {
+                prop_assert!(shorten(&text, max, cut).chars().count() <= max);
+                prop_assert!(brief(&text, max, cut).chars().count() <= max);
+                prop_assert!(!brief(&text, max, cut).chars().any(is_invisible_format));
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod calibration;
 pub(super) mod escape;
+pub(super) mod overview;
 mod paired;
 mod scenario;
 pub mod signoff;
@@ -12,60 +13,103 @@ pub mod signoff;
 use std::io::{self, Write};
 
 use self::escape::{code, plain, sentence};
+use super::fit::{self, Section, fit};
 use super::number;
-use crate::report::figures;
-use crate::report::standing::{self, Standing};
-use crate::report::{Finding, Outcome, Report, ScenarioReport, ScenarioResult, Severity, wording};
+use crate::report::standing;
+use crate::report::{Finding, Outcome, Report, ScenarioReport, Severity, wording};
 
 /// Writes the report as a Markdown document.
 ///
 /// # Errors
 /// What the writer returns.
 pub fn render(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
+    writer.write_all(render_within(report, usize::MAX).as_bytes())
+}
+
+/// Kept free for saying what was left out, in bytes.
+const NOTICE: usize = 300;
+
+/// The same in at most so many bytes, as for the summary of a job, of which GitHub takes 1 MiB: where it is longer, the
+/// folds of scenarios go first, those that passed before those that did not, and it is said what is missing.
+pub fn render_within(report: &Report, max_bytes: usize) -> String {
+    let whole = fit(sections(report), max_bytes, str::len);
+    if whole.left_out.is_empty() {
+        return whole.text;
+    }
+    let cut = fit(sections(report), max_bytes.saturating_sub(NOTICE), str::len);
+    let named = fit::named(&cut.left_out);
+    let notice = format!("\nLeft out for want of room: {named}. The report that `--save` wrote holds all of it.\n");
+    if cut.text.len() + notice.len() <= max_bytes { cut.text + &notice } else { cut.text }
+}
+
+/// In the order in which they are read; the ranks say what goes last.
+fn sections(report: &Report) -> Vec<Section<'_>> {
     let sign = match report.outcome {
         Outcome::Pass => "✅",
         Outcome::GateFailed => "❌",
         Outcome::Incomplete | Outcome::NothingMeasured => "⚠️",
     };
-    writeln!(writer, "## {sign} {}\n", plain(&standing::verdict(report)))?;
-    crossed(report, writer)?;
-    sides(report, writer)?;
-    overview(report, writer)?;
-    for scenario in &report.scenarios {
-        scenario::write(scenario, writer)?;
-    }
-    footer(report, writer)
+    let title = format!("## {sign} {}\n\n", plain(&standing::verdict(report)));
+    let mut sections = vec![Section::whole("the verdict", 0, title)];
+    sections.extend(crossed(report));
+    sections.push(Section::whole("the sides", 3, written(|writer| sides(report, writer))));
+    sections.extend(overview(report));
+    sections.extend(report.scenarios.iter().map(in_full));
+    sections.push(Section::whole("the small print", 2, written(|writer| footer(report, writer))));
+    sections
+}
+
+/// The fold of one scenario.
+fn in_full(scenario: &ScenarioReport) -> Section<'_> {
+    let text = std::iter::once_with(|| written(|writer| scenario::write(scenario, writer)));
+    let rank = if scenario::is_open(scenario) { 4 } else { 5 };
+    let (open, close) = (String::new(), String::new());
+    Section { name: "scenarios in full", rank, open, rows: Box::new(text), total: 1, close }
+}
+
+/// A table that all of is shown, or its first rows.
+fn table<'a>(name: &'static str, rank: u8, heading: String, rows: Vec<String>) -> Option<Section<'a>> {
+    let total = rows.len();
+    let rows = Box::new(rows.into_iter());
+    (total > 0).then(|| Section { name, rank, open: heading, rows, total, close: "\n".to_owned() })
+}
+
+/// What is written, as text.
+fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+    let mut bytes = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = write(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Messages of one kind in one row; a lost fusion changes dozens of operators, and the fold below lists them.
 const ALIKE: usize = 5;
 
 /// What crossed a limit or could not be measured: errors and warnings, most severe first, and what somebody allows.
-fn crossed(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
+fn crossed<'a>(report: &Report) -> Option<Section<'a>> {
     let all = report.scenarios.iter().flat_map(|scenario| &scenario.findings);
     let mut findings: Vec<&Finding> =
         all.filter(|finding| finding.severity > Severity::Note || finding.ruling.is_some()).collect();
-    if findings.is_empty() {
-        return Ok(());
-    }
     // The sort is stable: within a severity the order of the suite stays.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    writeln!(writer, "| | scenario | what | what to do |\n| --- | --- | --- | --- |")?;
-    for kind in findings.chunk_by(|a, b| wording::same_kind(a, b)) {
-        let sign = match kind[0].severity {
-            Severity::Error => "❌",
-            Severity::Warning => "⚠️",
-            Severity::Note => "☑️",
-        };
-        let mut messages: Vec<String> = kind.iter().take(ALIKE).map(|finding| sentence(&finding.message)).collect();
-        if kind.len() > ALIKE {
-            messages.push(format!("and {} more", kind.len() - ALIKE));
-        }
-        messages.extend(wording::ruling(kind[0]).map(|ruling| format!("*{}*", sentence(&ruling))));
-        let (id, remedy, code) = (code(&kind[0].scenario.0), sentence(wording::remedy(kind[0])), kind[0].code);
-        writeln!(writer, "| {sign} | {id} | **{code}**: {} | {remedy} |", messages.join("<br>"))?;
+    let heading = "| | scenario | what | what to do |\n| --- | --- | --- | --- |\n".to_owned();
+    let rows = findings.chunk_by(|a, b| wording::same_kind(a, b)).map(crossed_row).collect();
+    table("findings", 1, heading, rows)
+}
+
+fn crossed_row(kind: &[&Finding]) -> String {
+    let sign = match kind[0].severity {
+        Severity::Error => "❌",
+        Severity::Warning => "⚠️",
+        Severity::Note => "☑️",
+    };
+    let mut messages: Vec<String> = kind.iter().take(ALIKE).map(|finding| sentence(&finding.message)).collect();
+    if kind.len() > ALIKE {
+        messages.push(format!("and {} more", kind.len() - ALIKE));
     }
-    writeln!(writer)
+    messages.extend(wording::ruling(kind[0]).map(|ruling| format!("*{}*", sentence(&ruling))));
+    let (id, remedy, code) = (code(&kind[0].scenario.0), sentence(wording::remedy(kind[0])), kind[0].code);
+    format!("| {sign} | {id} | **{code}**: {} | {remedy} |\n", messages.join("<br>"))
 }
 
 /// What was compared, and what it took.
@@ -83,39 +127,9 @@ fn sides(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     if sides.gone.is_empty() { Ok(()) } else { writeln!(writer) }
 }
 
-fn overview(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
-    if report.scenarios.is_empty() {
-        return Ok(());
-    }
-    let side = if report.sides.is_some() { "base" } else { "baseline" };
-    writeln!(writer, "| scenario | latency | against {side} | non-GEMM | top non-GEMM operator | verdict |")?;
-    writeln!(writer, "| --- | ---: | ---: | ---: | --- | --- |")?;
-    for scenario in &report.scenarios {
-        overview_row(scenario, writer)?;
-    }
-    writeln!(writer)
-}
-
-fn overview_row(scenario: &ScenarioReport, writer: &mut dyn Write) -> io::Result<()> {
-    let (id, standing) = (code(&scenario.id.0), Standing::of(scenario));
-    let word = match standing {
-        Standing::Failed(_) | Standing::NotMeasured => format!("**{}**", standing.word()),
-        _ => standing.word().to_owned(),
-    };
-    let ScenarioResult::Measured { summary } = &scenario.result else {
-        return writeln!(writer, "| {id} | | | | | {word} |");
-    };
-    let latency = number::time(summary.latency_us.median());
-    let spread = number::spread(summary.latency_us.relative_spread());
-    let against = scenario
-        .comparison
-        .as_ref()
-        .map_or_else(String::new, |comparison| number::change(figures::latency_ratio(comparison)));
-    let non_gemm = number::percent(figures::split(summary).non_gemm);
-    let top = figures::top_non_gemm(summary).map_or_else(String::new, |operator| {
-        format!("{} {}", code(wording::operator(&operator.key)), number::percent(operator.share.median()))
-    });
-    writeln!(writer, "| {id} | {latency} ± {spread} | {against} | {non_gemm} | {top} | {word} |")
+fn overview<'a>(report: &Report) -> Option<Section<'a>> {
+    let rows = report.scenarios.iter().map(|scenario| overview::row(scenario, &code)).collect();
+    table("rows of the overview", 3, overview::heading(report), rows)
 }
 
 /// Where it was measured and how to do it again.

@@ -17,9 +17,14 @@ pub(super) const TOP: usize = 12;
 const LOG: usize = 20;
 
 /// Failed scenarios stand open, all others behind their fold.
+pub(super) fn is_open(report: &ScenarioReport) -> bool {
+    matches!(Standing::of(report), Standing::Failed(_) | Standing::NotMeasured)
+}
+
+/// Writes the fold of a scenario.
 pub(super) fn write(report: &ScenarioReport, writer: &mut dyn Write) -> io::Result<()> {
     let standing = Standing::of(report);
-    let open = if matches!(standing, Standing::Failed(_) | Standing::NotMeasured) { " open" } else { "" };
+    let open = if is_open(report) { " open" } else { "" };
     let about = match &report.result {
         ScenarioResult::Measured { summary } => format!(
             "{}, {} non-GEMM, {}",
