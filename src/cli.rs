@@ -11,11 +11,13 @@ use crate::zoo::Tier;
 mod calibrate;
 mod compare;
 mod files;
+mod github;
 mod signoff;
 
 pub use calibrate::{CalibrateArgs, ControlArgs};
 pub use compare::{CompareArgs, SideArgs};
 pub use files::ReportFiles;
+pub use github::{CommentArgs, GitHubArgs};
 pub use signoff::{EffortArgs, SignOffArgs};
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
@@ -135,6 +137,8 @@ pub enum Verb {
     /// Gate a release, and write one report of it: versions, machine, models, policy, verdict, the release before
     #[command(name = "signoff")]
     SignOff(SignOffArgs),
+    /// Post a saved report on its pull request on GitHub
+    Comment(CommentArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
     Doctor,
     /// Write a commented nongemm.toml
@@ -160,6 +164,9 @@ pub struct CheckArgs {
     /// Show on the smallest scenario that the gate is green on equal sides and finds a known slowdown
     #[arg(long, help_heading = "Measuring")]
     pub self_test: bool,
+    /// What is told GitHub.
+    #[command(flatten)]
+    pub github: GitHubArgs,
 }
 
 /// What to measure, and how thoroughly.
@@ -447,6 +454,9 @@ pub struct MergeArgs {
     /// Where the joined report goes beside the terminal.
     #[command(flatten)]
     pub outputs: ReportFiles,
+    /// What is told GitHub.
+    #[command(flatten)]
+    pub github: GitHubArgs,
 }
 
 impl Cli {

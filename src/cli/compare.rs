@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DimensionArgs, MeasureArgs, ReportFiles, SuiteArgs};
+use super::{DimensionArgs, GitHubArgs, MeasureArgs, ReportFiles, SuiteArgs};
 use crate::runtime::Choice;
 use crate::scenario::{Optimization, Precision, Provider};
 use crate::zoo::Tier;
@@ -46,6 +46,9 @@ pub struct CompareArgs {
     /// Show the sides and the plan, measure nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// What is told GitHub.
+    #[command(flatten)]
+    pub github: GitHubArgs,
 }
 
 /// The sides of a `compare`, named in one of several ways. Where one side may be left out, it is what holds here.

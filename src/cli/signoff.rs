@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DimensionArgs, MeasureArgs, SuiteArgs};
+use super::{DimensionArgs, GitHubArgs, MeasureArgs, SuiteArgs};
 use crate::zoo::Tier;
 
 /// What is released, what to measure of it, and what to compare it with.
@@ -39,6 +39,9 @@ pub struct SignOffArgs {
     /// Folder for signoff.md, signoff.json and signoff.html
     #[arg(long, short, value_name = "DIR", default_value = "nongemm-signoff", help_heading = "Output")]
     pub output: PathBuf,
+    /// What is told GitHub.
+    #[command(flatten)]
+    pub github: GitHubArgs,
 }
 
 /// How thoroughly a release is measured.

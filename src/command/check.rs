@@ -14,7 +14,7 @@ use super::{Exit, Terminal, outputs, plan, self_test};
 /// Bad configuration or baselines (before anything is measured), no ONNX Runtime, an interrupt, or a file that cannot
 /// be written.
 pub fn check(terminal: &mut Terminal, arguments: &CheckArgs) -> anyhow::Result<Exit> {
-    let CheckArgs { measure: arguments, self_test } = arguments;
+    let CheckArgs { measure: arguments, self_test, .. } = arguments;
     if arguments.dry_run {
         return plan::dry_run(terminal, arguments);
     }

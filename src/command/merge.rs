@@ -32,5 +32,5 @@ pub fn merge(terminal: &mut Terminal, arguments: &MergeArgs) -> anyhow::Result<E
         terminal.status.error(&format!("{id} is missing: no file has it"));
     }
     outputs::files(terminal, &merged.report, &arguments.outputs)?;
-    Ok(merged.report.outcome.into())
+    Ok(terminal.announced(&merged.report))
 }

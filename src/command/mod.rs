@@ -1,9 +1,11 @@
 //! The verbs: where stages meet. Nothing imports this module but the binary.
 
 pub mod accept;
+mod announce;
 mod arms;
 mod calibrate;
 pub mod check;
+mod comment;
 mod compare;
 mod control;
 mod costs;
@@ -45,13 +47,16 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::cli::{Cli, ColorWhen, GlobalArgs, MessageFormat, SuiteArgs, Verb};
+use crate::cli::{Cli, ColorWhen, GitHubArgs, GlobalArgs, MessageFormat, SuiteArgs, Verb};
 use crate::config::{self, Config, ConfigError};
 use crate::measure::supervise::Interrupt;
+use crate::report::Report;
 use crate::runtime::{self, Library, LocateOptions};
 use crate::scenario::PlanError;
 use crate::verdict;
 
+use announce::Announcer;
+use places::Places;
 use status::Status;
 
 /// How the program ends. The numbers are documented and do not change.
@@ -103,6 +108,8 @@ pub struct Terminal {
     pub width: usize,
     /// Raised by Ctrl-C.
     pub interrupt: Interrupt,
+    /// Tells GitHub, where that is asked for.
+    announcer: Announcer,
 }
 
 impl Terminal {
@@ -128,6 +135,7 @@ impl Terminal {
             status: Status::new(global.quiet),
             width: terminal_width(),
             interrupt,
+            announcer: Announcer::default(),
             global,
         }
     }
@@ -150,6 +158,21 @@ impl Terminal {
     /// The configuration that holds here.
     fn config(&self) -> anyhow::Result<Config> {
         Ok(config::load(&self.request()?, &suite::zoo_entries())?)
+    }
+
+    /// Tells GitHub what a run came to, where that is asked for, and chooses the exit code: the gate's, unless what had to
+    /// be posted was not.
+    fn announced(&mut self, report: &Report) -> Exit {
+        let exit = Exit::from(report.outcome);
+        if !self.announcer.is_asked() {
+            return exit;
+        }
+        let places = current_directory().ok().zip(self.config().ok()).map(|(cwd, config)| {
+            let root = announce::workspace(&cwd);
+            Places::of(&config, report, &root, &cwd)
+        });
+        let told = self.announcer.finish(&mut self.status, report, places.as_ref());
+        if told || exit == Exit::GateFailed { exit } else { Exit::Incomplete }
     }
 
     /// The configuration that holds here, with the suite that the command line asks for.
@@ -188,15 +211,25 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     }
     let mut terminal = Terminal::new(cli.global);
     match dispatch(cli.verb, &mut terminal).and_then(|exit| terminal.out.flush().map(|()| exit).map_err(Into::into)) {
-        Ok(exit) => exit,
+        Ok(exit) => {
+            // Where there was a report, the check run has been completed.
+            let why = "There was nothing to judge; the log of the step says why.";
+            terminal.announcer.abandon(&mut terminal.status, why, false);
+            exit
+        }
         Err(error) => {
             terminal.status.end_progress();
+            let interrupted = terminal.interrupt.raised();
+            terminal.announcer.abandon(&mut terminal.status, &format!("{error:#}"), interrupted);
             exit_of(&error, &mut terminal)
         }
     }
 }
 
 fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    if let Some((asked, name)) = told_github(&verb) {
+        terminal.announcer = Announcer::start(&mut terminal.status, asked, name);
+    }
     match verb {
         Verb::Run(arguments) => run::run(terminal, &arguments),
         Verb::Check(arguments) => check::check(terminal, &arguments),
@@ -213,9 +246,21 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Study(arguments) => study::study(terminal, &arguments.study),
         Verb::Merge(arguments) => merge::merge(terminal, &arguments),
         Verb::SignOff(arguments) => signoff::sign_off(terminal, &arguments),
+        Verb::Comment(arguments) => comment::comment(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
         Verb::Init { force } => init(terminal, force),
         Verb::Launch { result } => Ok(launch::serve(&result)),
+    }
+}
+
+/// What is to be told GitHub of a verb that judges, and what the verb is called there. A dry run judges nothing.
+fn told_github(verb: &Verb) -> Option<(&GitHubArgs, &'static str)> {
+    match verb {
+        Verb::Check(arguments) if !arguments.measure.dry_run => Some((&arguments.github, "check")),
+        Verb::Compare(arguments) if !arguments.dry_run => Some((&arguments.github, "compare")),
+        Verb::Merge(arguments) => Some((&arguments.github, "merge")),
+        Verb::SignOff(arguments) if !arguments.effort.dry_run => Some((&arguments.github, "signoff")),
+        _ => None,
     }
 }
 

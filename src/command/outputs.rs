@@ -46,7 +46,7 @@ pub(super) fn finish(terminal: &mut Terminal, report: Report, arguments: &Measur
         summary(terminal, &report)?;
     }
     files(terminal, &report, &arguments.outputs)?;
-    Ok(report.outcome.into())
+    Ok(terminal.announced(&report))
 }
 
 /// The report with its verdict over all scenarios.

@@ -154,5 +154,5 @@ fn write(terminal: &mut Terminal, sign_off: &SignOff, folder: &Path) -> anyhow::
             sign_off.report.machine.fingerprint
         ));
     }
-    Ok(sign_off.report.outcome.into())
+    Ok(terminal.announced(&sign_off.report))
 }

@@ -40,6 +40,19 @@ impl Status {
         self.write(BAD, "error:", message, 0);
     }
 
+    /// A line that is for another program than the reader: a workflow command.
+    pub fn raw(&mut self, line: &str) {
+        let err = &mut self.err;
+        let mut write = || {
+            // As below, nobody is left to tell.
+            let _ = writeln!(err, "{line}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
     /// True where what is written may be coloured.
     pub fn colored(&self) -> bool {
         self.err.current_choice() != anstream::ColorChoice::Never

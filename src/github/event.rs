@@ -60,6 +60,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The commit that the workflow is about.
+    pub fn head_sha(&self) -> &str {
+        match self {
+            Event::PullRequest(pull_request) => &pull_request.head_sha,
+            Event::WorkflowRun(run) => &run.head_sha,
+            Event::Push { head_sha } | Event::MergeGroup { head_sha, .. } | Event::Other { head_sha, .. } => head_sha,
+        }
+    }
+}
+
 /// A pull request, as far as reports are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRequest {
