@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::runtime::Choice;
 use crate::scenario::{ImageSize, Optimization, Partition, Precision, Provider, Weights};
 use crate::zoo::Tier;
 
@@ -12,12 +13,14 @@ mod calibrate;
 mod compare;
 mod files;
 mod github;
+mod init;
 mod signoff;
 
 pub use calibrate::{CalibrateArgs, ControlArgs};
 pub use compare::{CompareArgs, SideArgs};
 pub use files::ReportFiles;
 pub use github::{CommentArgs, GitHubArgs};
+pub use init::InitArgs;
 pub use signoff::{EffortArgs, SignOffArgs};
 
 /// Where the latency of ML models goes on ONNX Runtime, and whether it regressed.
@@ -52,9 +55,10 @@ pub struct GlobalArgs {
     /// Workspace member whose `package.metadata.nongemm` is read
     #[arg(long, short, global = true, value_name = "NAME")]
     pub package: Option<String>,
-    /// ONNX Runtime library, or a folder that holds one [default: ORT_DYLIB_PATH, else found or installed]
-    #[arg(long, global = true, value_name = "PATH")]
-    pub onnxruntime: Option<PathBuf>,
+    /// ONNX Runtime: a version, installed if need be, or the path of a library or its folder [default: ORT_DYLIB_PATH, else
+    /// found or installed]
+    #[arg(long, global = true, value_name = "VERSION or PATH")]
+    pub onnxruntime: Option<Choice>,
     /// Never install anything
     #[arg(long, global = true)]
     pub offline: bool,
@@ -141,12 +145,8 @@ pub enum Verb {
     Comment(CommentArgs),
     /// Show which ONNX Runtime is used and why, the machine, and what harms measurements on it
     Doctor,
-    /// Write a commented nongemm.toml
-    Init {
-        /// Replace an existing file
-        #[arg(long)]
-        force: bool,
-    },
+    /// Write a commented nongemm.toml, or workflows for GitHub
+    Init(InitArgs),
     /// One launch; started by this program itself, job on stdin
     #[command(hide = true, name = "__launch")]
     Launch {
@@ -544,6 +544,21 @@ mod tests {
         for wrong in ["6/5", "0/5", "2"] {
             assert_eq!(parse(&format!("x run --partition {wrong}")).unwrap_err().exit_code(), 2, "{wrong}");
         }
+    }
+
+    #[test]
+    fn onnxruntime_is_a_version_or_a_path() {
+        let given = |line: &str| parse(line).unwrap().global.onnxruntime.unwrap();
+        assert!(matches!(given("x run --onnxruntime 1.30.0"), Choice::Release(_)));
+        assert!(matches!(given("x run --onnxruntime lib/libonnxruntime.so"), Choice::Path(_)));
+    }
+
+    #[test]
+    fn a_matrix_is_one_of_workflows() {
+        assert_eq!(parse("x init --parts 3").unwrap_err().exit_code(), 2);
+        assert_eq!(parse("x init --github --parts 1").unwrap_err().exit_code(), 2);
+        let Verb::Init(init) = parse("x init --github --parts 3").unwrap().verb else { panic!() };
+        assert_eq!((init.github, init.parts), (true, Some(3)));
     }
 
     #[test]

@@ -28,7 +28,7 @@ fn isolated(cache: &Path) -> LocateOptions {
 }
 
 fn explicit(path: &Path) -> LocateOptions {
-    LocateOptions { explicit: Some(path.to_owned()), ..isolated(Path::new("/nonexistent")) }
+    LocateOptions { explicit: Some(Choice::Path(path.to_owned())), ..isolated(Path::new("/nonexistent")) }
 }
 
 fn find(options: &LocateOptions) -> Result<Library, RuntimeError> {
@@ -528,6 +528,13 @@ fn another_release_is_installed_as_its_wheel_records_it_and_kept() {
 
     let offline = LocateOptions { offline: true, ..options.clone() };
     assert_eq!(find_release(&offline, &mut Vec::new()).unwrap().origin, Origin::Cache);
+    // `--onnxruntime 1.29.0` comes before what the environment names.
+    let explicit = Some(Choice::Release(library.version));
+    let environment = Some("/nonexistent".into());
+    assert_eq!(
+        find(&LocateOptions { explicit, environment, ..offline.clone() }).unwrap(),
+        find_release(&offline, &mut Vec::new()).unwrap()
+    );
     let mut bytes = std::fs::read(&library.path).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;

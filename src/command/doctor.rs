@@ -354,8 +354,10 @@ mod tests {
     #[test]
     fn gathering_without_a_library_still_tells_of_the_machine() {
         let cache = tempfile::tempdir().unwrap();
-        let options =
-            LocateOptions { explicit: Some(cache.path().to_owned()), ..LocateOptions::from_environment(None, true) };
+        let options = LocateOptions {
+            explicit: Some(runtime::Choice::Path(cache.path().to_owned())),
+            ..LocateOptions::from_environment(None, true)
+        };
         let doctor = gather(&options, 1, &mut |event| panic!("{event:?}"));
         assert!(matches!(&doctor.runtime, RuntimeState::Missing { error } if error.contains("--onnxruntime")));
         assert!(doctor.machine.cpu.usable_cores > 0);

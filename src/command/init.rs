@@ -1,10 +1,19 @@
-//! `cargo nongemm init`: writes a commented configuration.
+//! `cargo nongemm init`: writes a commented configuration, or workflows for GitHub.
+
+pub mod github;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+
 use crate::atomic_file;
+use crate::cli::InitArgs;
 use crate::config::{DEFAULT_TOML, FILE_NAME};
+use crate::git::Repository;
+
+use super::{Exit, Terminal};
+use github::{Action, Request, Written};
 
 /// Why no configuration was written.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +48,49 @@ pub fn init(dir: &Path, force: bool) -> Result<PathBuf, InitError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(InitError::Exists { path }),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// `init --github`: writes the workflows to where GitHub looks for them, and says what is left to do.
+///
+/// # Errors
+/// The action's name cannot be one, nothing was left to write, or [`github::write`]'s.
+pub(super) fn workflows(terminal: &mut Terminal, arguments: &InitArgs, cwd: PathBuf) -> anyhow::Result<Exit> {
+    let action = arguments.action.as_deref().map_or_else(|| Ok(Action::of_this_version()), str::parse)?;
+    // Outside of a repository this folder is taken for the top one.
+    let root = Repository::around(&cwd).map_or_else(|_| cwd.clone(), |repository| repository.root().to_owned());
+    let request = Request { root, directory: cwd, parts: arguments.parts, action, force: arguments.force };
+    let written = github::write(&request)?;
+    for one in &written {
+        match one {
+            Written::New { path, purpose } => {
+                terminal.status.say("Wrote", &format!("{}: {purpose}", path.display()));
+            }
+            Written::Kept { path } => {
+                terminal.status.say("Kept", &format!("{}, which was there; `--force` replaces it", path.display()));
+            }
+        }
+    }
+    if written.iter().all(|one| matches!(one, Written::Kept { .. })) {
+        bail!("nothing was written: all of these workflows are there already; `--force` replaces them");
+    }
+    for step in next_steps(terminal) {
+        terminal.status.say("Next", step);
+    }
+    Ok(Exit::Pass)
+}
+
+/// What only the user can do.
+fn next_steps(terminal: &Terminal) -> Vec<&'static str> {
+    let mut steps = vec![
+        "commit .github/workflows and merge it: the comment is posted from the default branch",
+        "Settings, Actions, General: allow GitHub Actions to create pull requests, which new baselines come as",
+    ];
+    if !terminal.config().is_ok_and(|config| config.baselines.exists()) {
+        steps.push(
+            "Actions, nongemm baselines, Run workflow: baselines of the runners' machine class, for what needs them",
+        );
+    }
+    steps
 }
 
 #[cfg(test)]

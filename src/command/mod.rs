@@ -47,7 +47,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::cli::{Cli, ColorWhen, GitHubArgs, GlobalArgs, MessageFormat, SuiteArgs, Verb};
+use crate::cli::{Cli, ColorWhen, GitHubArgs, GlobalArgs, InitArgs, MessageFormat, SuiteArgs, Verb};
 use crate::config::{self, Config, ConfigError};
 use crate::measure::supervise::Interrupt;
 use crate::report::Report;
@@ -248,7 +248,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::SignOff(arguments) => signoff::sign_off(terminal, &arguments),
         Verb::Comment(arguments) => comment::comment(terminal, &arguments),
         Verb::Doctor => doctor(terminal),
-        Verb::Init { force } => init(terminal, force),
+        Verb::Init(arguments) => init(terminal, &arguments),
         Verb::Launch { result } => Ok(launch::serve(&result)),
     }
 }
@@ -288,8 +288,12 @@ fn doctor(terminal: &mut Terminal) -> anyhow::Result<Exit> {
     Ok(if matches!(doctor.runtime, doctor::RuntimeState::Missing { .. }) { Exit::Incomplete } else { Exit::Pass })
 }
 
-fn init(terminal: &mut Terminal, force: bool) -> anyhow::Result<Exit> {
-    let path = init::init(&current_directory()?, force)?;
+fn init(terminal: &mut Terminal, arguments: &InitArgs) -> anyhow::Result<Exit> {
+    let cwd = current_directory()?;
+    if arguments.github {
+        return init::workflows(terminal, arguments, cwd);
+    }
+    let path = init::init(&cwd, arguments.force)?;
     terminal.status.say("Wrote", &path.display().to_string());
     Ok(Exit::Pass)
 }
@@ -316,7 +320,8 @@ fn exit_of(error: &anyhow::Error, terminal: &mut Terminal) -> Exit {
     let asked_wrongly = error.is::<PlanError>()
         || error.is::<explain::UnknownTopic>()
         || error.is::<compare::WayError>()
-        || error.is::<verdict::PlanError>();
+        || error.is::<verdict::PlanError>()
+        || matches!(error.downcast_ref(), Some(init::github::GitHubError::Action { .. }));
     if asked_wrongly { Exit::Usage } else { Exit::Incomplete }
 }
 

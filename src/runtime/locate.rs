@@ -1,6 +1,6 @@
 //! Which library is used: the search, in its documented order, with a record of what was passed over.
 //!
-//! 1. `--onnxruntime PATH`, then `ORT_DYLIB_PATH`: taken or refused, never silently replaced by another;
+//! 1. `--onnxruntime VERSION or PATH`, then `ORT_DYLIB_PATH`: taken or refused, never silently replaced by another;
 //! 2. the per-user cache;
 //! 3. the `onnxruntime` package of a Python installation, found without importing it;
 //! 4. system library directories;
@@ -22,8 +22,8 @@ use super::{Considered, Library, MINIMUM_VERSION, Origin, RuntimeError, Version}
 /// Where to look, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocateOptions {
-    /// `--onnxruntime`: the library, its directory or an unpacked wheel.
-    pub explicit: Option<PathBuf>,
+    /// `--onnxruntime`: a release, or the library, its directory or an unpacked wheel.
+    pub explicit: Option<Choice>,
     /// The value of `ORT_DYLIB_PATH`, same forms.
     pub environment: Option<PathBuf>,
     /// The value of `NONGEMM_CACHE_DIR`; the user's cache directory where `None`.
@@ -43,7 +43,7 @@ pub struct LocateOptions {
 impl LocateOptions {
     /// The search that the program makes: the environment variables of this process, the usual interpreters,
     /// directories and clients.
-    pub fn from_environment(explicit: Option<PathBuf>, offline: bool) -> LocateOptions {
+    pub fn from_environment(explicit: Option<Choice>, offline: bool) -> LocateOptions {
         let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         LocateOptions {
             explicit,
@@ -61,10 +61,10 @@ impl LocateOptions {
 /// Finds the ONNX Runtime library to use, or installs it. `event` is told what an installation does, which takes a
 /// download of about 25 MB; where something is found, no event is sent and nothing is written.
 pub fn locate(options: &LocateOptions, event: &mut dyn FnMut(InstallEvent)) -> Result<Library, RuntimeError> {
-    let mut search = Search { considered: Vec::new() };
-    if let Some(given) = &options.explicit {
-        return search.given(given, "--onnxruntime", Origin::Explicit);
+    if let Some(choice) = &options.explicit {
+        return locate_choice(choice, "--onnxruntime", options, event);
     }
+    let mut search = Search { considered: Vec::new() };
     if let Some(given) = &options.environment {
         return search.given(given, "ORT_DYLIB_PATH", Origin::Environment);
     }
