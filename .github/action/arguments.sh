@@ -70,7 +70,7 @@ add_report() {
   while IFS= read -r file; do
     files+=("$file")
     found=1
-  done < <(compgen -G "$1")
+  done < <(compgen -G "$1" | LC_ALL=C sort)
   if [[ -z $found ]]; then fail "no file is called \`$1\` (input \`reports\`)" 101; fi
 }
 
@@ -105,7 +105,7 @@ esac
 
 switch comment "$INPUT_COMMENT" --comment check compare merge signoff
 switch check-run "$INPUT_CHECK_RUN" --check-run check compare merge comment signoff
-switch require-comment "$INPUT_REQUIRE_COMMENT" --require-comment check compare merge comment signoff
+switch require-comment "$INPUT_REQUIRE_COMMENT" --require-comment check compare merge signoff
 option comment-id "$INPUT_COMMENT_ID" --comment-id check compare merge comment signoff
 if [[ $mode != run ]]; then arguments+=(--github); fi
 

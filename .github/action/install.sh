@@ -18,7 +18,6 @@ target_of_runner() {
     Linux-ARM64) printf aarch64-unknown-linux-gnu ;;
     macOS-ARM64) printf aarch64-apple-darwin ;;
     Windows-X64) printf x86_64-pc-windows-msvc ;;
-    Windows-ARM64) printf aarch64-pc-windows-msvc ;;
   esac
 }
 
