@@ -67,12 +67,18 @@ fn cells(one: &Crossed<'_>, naming: Naming, voice: Voice) -> [String; 7] {
     [
         sign(one).to_owned(),
         voice.code(naming.name(one.scenario)),
-        format!("{}<br><sub>{}</sub>", subject(one, voice), one.code),
-        share,
-        one.ratio().map_or_else(String::new, change),
-        one.delta_us().map_or_else(String::new, number::difference),
+        format!("{}<br>{}", subject(one, voice), one.code),
+        unbroken(&share),
+        unbroken(&one.ratio().map_or_else(String::new, change)),
+        unbroken(&one.delta_us().map_or_else(String::new, number::difference)),
         why(one, voice),
     ]
+}
+
+/// Figures that stay on one line: GitHub gives small type no height of its own, so that its second line would lie over the
+/// first.
+fn unbroken(figures: &str) -> String {
+    figures.replace(' ', "\u{a0}")
 }
 
 /// How it counts, at a glance.

@@ -98,6 +98,12 @@ fn reports() -> Vec<Report> {
     ]
 }
 
+/// Without what is marked as code.
+fn outside_code(text: &str) -> String {
+    let parts = text.split("<code>");
+    parts.map(|part| part.split_once("</code>").map_or(part, |(_, outside)| outside)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -117,8 +123,8 @@ proptest! {
             left.replace(&format!("<{tag}>"), "").replace(&format!("</{tag}>"), "")
         });
         prop_assert!(!foreign.contains('<'), "{foreign}");
-        // A character reference is shown as what it stands for, and no issue's number.
-        let outside = outside.replace("&#", "&");
+        // A character reference is shown as what it stands for, and no issue's number; in code GitHub looks for nothing.
+        let outside = outside_code(&outside).replace("&#", "&");
         for acted_on in ["@octocat", "#12", "GH-34", "://", "www.", ":tada:", "\u{202e}", "```"] {
             prop_assert!(!outside.contains(acted_on), "{acted_on} in {outside}");
         }
