@@ -6,6 +6,7 @@
 mod cache;
 mod client;
 mod cuda;
+pub mod cupti;
 mod image;
 mod install;
 mod library;
