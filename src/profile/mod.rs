@@ -5,6 +5,7 @@
 //! knows nothing of scenarios or launches.
 
 mod args;
+mod device;
 mod distribution;
 mod event;
 mod nesting;
@@ -15,6 +16,7 @@ mod tallies;
 
 pub use distribution::Distribution;
 pub use event::{Category, Event, NameEncoding};
+pub use device::{DeviceTally, DeviceUse};
 pub use nesting::{Interval, Nested, nest};
 pub use reader::{ProfileError, Reader};
 pub use shapes::{TensorList, tensor_list};
