@@ -87,7 +87,7 @@ fn ready(options: &LocateOptions, event: &mut dyn FnMut(InstallEvent)) -> Result
     let library = runtime::locate(options, event)?;
     runtime::load(&library)?;
     let providers = runtime::available_providers()?;
-    let why_not_cuda = runtime::why_not_cuda(&library);
+    let why_not_cuda = runtime::why_not_cuda(options);
     Ok(RuntimeState::Ready { library, providers, why_not_cuda })
 }
 

@@ -10,6 +10,7 @@ mod costs;
 pub mod doctor;
 pub mod explain;
 pub mod export;
+mod gpu;
 mod held;
 pub mod init;
 mod launch;

@@ -113,11 +113,13 @@ fn scenario(
 
 fn side(summary: &Summary, report: &Report) -> Side {
     let Machine { os, arch, instruction_set, .. } = &report.machine;
-    let class = vec![
+    let mut class = vec![
         Field::new("os", os),
         Field::new("arch", arch),
         Field::new("instruction-set", instruction_set),
         Field::new("provider", summary.scenario.provider.name()),
     ];
+    let gpu = summary.gpu.as_ref().and_then(|gpu| gpu.name.as_ref());
+    class.extend(gpu.map(|gpu| Field::new("gpu", gpu)));
     summary.side(class, &report.tool, &report.machine.cpu)
 }

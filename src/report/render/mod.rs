@@ -1,6 +1,7 @@
 //! Renderings of a [`Report`](crate::report::Report); each imports the report alone and writes into a given writer.
 
 pub mod bar;
+pub mod device;
 pub mod gate_study;
 pub mod json;
 pub mod markdown;

@@ -107,6 +107,7 @@ fn breakdown(summary: &Summary) -> Breakdown {
         .collect();
     groups.sort_by_key(|entry| (entry.group.is_none(), entry.group));
     Breakdown {
+        clock: summary.clock,
         latency_us: summary.latency_us.median(),
         latency_spread: summary.latency_us.relative_spread(),
         launches: summary.latency_us.len(),

@@ -174,6 +174,7 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
         sequence: text.then_some(if model == "bert-base" { 128 } else { 256 }),
         image: (!text).then_some(image),
         threads: 1,
+        cuda: None,
     };
     // A little of its own for each row, so that no two bars are alike: decode steps and larger batches move more.
     let step = f64::from(u32::try_from(place).unwrap());
@@ -195,6 +196,7 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
             share: launches(weight(group, part) / total),
             shapes: Vec::new(),
             inserted: None,
+            device: None,
         })
         .collect();
     operators.sort_by(|a, b| b.share.median().total_cmp(&a.share.median()));
@@ -204,6 +206,9 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
         protocol: 1,
         onnxruntime: "1.31.1".into(),
         model_sha256: "ab".repeat(32),
+        clock: Default::default(),
+        gpu: None,
+        device: None,
         latency_us: launches(latency_us),
         remainder_us: launches(0.0),
         reconciliation: launches(1.0),

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub use models::{PAPER_MODELS, Task};
 
-use super::{Group, LaunchWarning, Machine, OperatorKey, Report, ScenarioId};
+use super::{Clock, Group, LaunchWarning, Machine, OperatorKey, Report, ScenarioId};
 use crate::scenario::{ImageSize, Optimization, Precision, Provider};
 
 /// Version of the study's JSON document.
@@ -109,6 +109,9 @@ pub enum RowResult {
 /// Where the latency of one scenario goes. All figures are medians over launches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Breakdown {
+    /// Where the times of operators come from.
+    #[serde(skip_serializing_if = "Clock::is_host")]
+    pub clock: Clock,
     /// A run without profiling, in microseconds.
     pub latency_us: f64,
     /// Standard deviation of that between launches, relative; `None` where one launch cannot tell.
