@@ -388,7 +388,8 @@ fn the_installed_library_loads_and_lists_its_providers() {
     let providers = nongemm::runtime::available_providers().unwrap();
     assert!(providers.iter().any(|provider| provider == "CPUExecutionProvider"), "{providers:?}");
     assert!(nongemm::runtime::environment().is_ok());
-    assert!(nongemm::runtime::why_not_cuda(library).unwrap().contains("not beside this one"));
+    let why = surroundings(library, &Toolkit::default()).unwrap_err().to_string();
+    assert!(why.contains("not beside it"), "{why}");
     let other = Library { path: "/elsewhere/libonnxruntime.so".into(), ..library.clone() };
     assert!(matches!(nongemm::runtime::load(&other), Err(RuntimeError::AlreadyLoaded { .. })));
 }
@@ -457,7 +458,7 @@ fn a_cuda_build_on_a_machine_without_cuda_says_what_is_missing() {
     cc.args(["-shared", "-fPIC", "-o"]).arg(&provider).arg(&source).arg("-L").arg(directory.path());
     assert!(cc.arg("-l:libcublas_of_a_test.so.99").status().unwrap().success());
     let why = surroundings(&library, &Toolkit::default()).unwrap_err().to_string();
-    assert!(why.contains("libcublas_of_a_test.so.99") && why.contains("nvidia-cublas"), "{why}");
+    assert!(why.contains("libcublas_of_a_test.so.99") && why.contains("nvidia-cudnn-cu13"), "{why}");
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@
 pub fn remedy(message: &str) -> Option<&'static str> {
     let lower = message.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
-    Some(if says(&["driver version is insufficient", "cuda failure 35"]) {
+    Some(if says(&["driver version is insufficient", "cuda failure 35:", "not supported in the installed cuda driver"]) {
         "the NVIDIA driver is older than the CUDA that ONNX Runtime was built for: update the driver"
     } else if says(&["no cuda-capable device", "cuda failure 100", "invalid device ordinal", "cuda failure 101"]) {
         "the driver shows no such GPU: look at `nvidia-smi`, CUDA_VISIBLE_DEVICES and `device` under [cuda]"
@@ -12,14 +12,14 @@ pub fn remedy(message: &str) -> Option<&'static str> {
         "this build of ONNX Runtime has no kernels for this GPU: it is too old or too new for it; give another \
          onnxruntime-gpu as --onnxruntime"
     } else if says(&["undefined symbol", "version `", "error 127"]) {
-        "a library of CUDA is of another release than ONNX Runtime was built for: look at LD_LIBRARY_PATH"
+        "a library of CUDA, or the driver, is of another release than ONNX Runtime was built for: look at LD_LIBRARY_PATH"
     } else if says(&["libcudnn", "cudnn64", "cudnn failure", "cudnn_status"]) {
         "cuDNN 9 is missing or of another release than ONNX Runtime was built for: `pip install nvidia-cudnn-cu13`, or put \
          its folder on LD_LIBRARY_PATH"
     } else if says(&["cannot open shared object file", "no such file or directory", "error 126", "libcudart", "libcublas"]) {
         "a library of CUDA is missing: `cargo nongemm doctor` names what the provider needs, and the packages that hold it"
     } else if says(&["cuda failure", "cublas failure", "cublas_status", "cudaexecutionprovider", "providers_cuda"]) {
-        "`cargo nongemm doctor` shows the driver and the libraries that were found"
+        "`nvidia-smi` shows the driver and what else uses the GPU"
     } else {
         return None;
     })
@@ -43,7 +43,13 @@ mod tests {
             ("CUDA failure 209: no kernel image is available for execution on the device", "no kernels for this GPU"),
             ("libcudart.so.13: version `libcudart.so.13' not found", "another release"),
             ("undefined symbol: cudnnGetVersion, cublasLtCreate", "another release"),
-            ("CUBLAS failure 1: CUBLAS_STATUS_NOT_INITIALIZED", "doctor"),
+            (
+                "Failed to parse provider option \"device_id\": CUDA failure 36: API call is not supported in the installed CUDA \
+                 driver ; GPU=-1",
+                "update the driver",
+            ),
+            ("undefined symbol: cuTensorMapEncodeTiled", "another release"),
+            ("CUBLAS failure 1: CUBLAS_STATUS_NOT_INITIALIZED", "nvidia-smi"),
         ] {
             let remedy = remedy(message).unwrap_or("none");
             assert!(remedy.contains(part), "{message}: {remedy}");
