@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::expand::{Overrides, PlanError, Planned, expand, idle_budgets};
 pub use self::partition::{Partition, divide};
-pub use crate::config::{ConvolutionSearch, CudaOptions};
 pub use crate::config::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
+pub use crate::config::{ConvolutionSearch, CudaOptions};
 
 /// One point of the measured matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

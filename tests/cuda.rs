@@ -79,7 +79,10 @@ fn a_machine_without_a_gpu_is_told_so_and_measures_what_it_can() {
     driver(folder.path(), 100);
     let project = project(BOTH);
     run(&project, folder.path(), &["run"])
-        .expect(101, &["classifier@cpu-fp32-all-t1", "Gemm", "classifier@cuda-fp32-all-t1", "finds no GPU", "nvidia-smi"])
+        .expect(
+            101,
+            &["classifier@cpu-fp32-all-t1", "Gemm", "classifier@cuda-fp32-all-t1", "finds no GPU", "nvidia-smi"],
+        )
         .expect(101, &["1 of 2 scenarios could not be measured"]);
 }
 
@@ -154,17 +157,19 @@ fn weights_that_do_not_fit_onto_the_gpu_are_refused_before_anything_is_downloade
         compile(&cuda, name, "int nothing;\n", &[]);
     }
     let arguments = ["run", "llama-2-7b", "--provider", "cuda", "--onnxruntime", library.to_str().unwrap()];
-    run(&project(BOTH), folder.path(), &arguments).expect(101, &["GPU of a test has 8", "on the device", "--ignore-memory"]);
+    run(&project(BOTH), folder.path(), &arguments)
+        .expect(101, &["GPU of a test has 8", "on the device", "--ignore-memory"]);
 }
 
 #[test]
 fn options_stand_in_the_ids_and_mistakes_point_at_their_place() {
     let project = project(&format!("{BOTH}[cuda]\ntf32 = false\ncudnn-search = \"heuristic\"\n"));
-    project.run(&["list", "scenarios"]).expect(
-        0,
-        &["classifier@cpu-fp32-all-t1 ", "classifier@cuda-fp32-all-t1-heuristic-notf32"],
-    );
-    project.run(&["list", "scenarios", "bert-base", "--provider", "cuda"]).expect(0, &["bert-base@cuda-fp16-all-b1-s128-t1"]);
+    project
+        .run(&["list", "scenarios"])
+        .expect(0, &["classifier@cpu-fp32-all-t1 ", "classifier@cuda-fp32-all-t1-heuristic-notf32"]);
+    project
+        .run(&["list", "scenarios", "bert-base", "--provider", "cuda"])
+        .expect(0, &["bert-base@cuda-fp16-all-b1-s128-t1"]);
     let wrong = self::project(&format!("{BOTH}[cuda]\nclock = \"cuppti\"\n"));
     wrong.run(&["run"]).expect(101, &["nongemm.toml:", "cuppti", "cupti", "synchronous"]);
     let wrong = self::project(&format!("{BOTH}[cuda]\ndevice = -1\n"));

@@ -226,7 +226,12 @@ fn more_than_there_is_memory_for_is_dropped_and_said() {
 fn a_driver_that_keeps_profiling_for_administrators_is_told_from_others() {
     let _alone = alone();
     let error = record(Fake { enable: 35, ..GOOD }).unwrap_err().to_string();
-    for part in ["cuptiActivityEnable", "CUPTI_ERROR_INSUFFICIENT_PRIVILEGES", "NVreg_RestrictProfilingToAdminUsers", "synchronous"] {
+    for part in [
+        "cuptiActivityEnable",
+        "CUPTI_ERROR_INSUFFICIENT_PRIVILEGES",
+        "NVreg_RestrictProfilingToAdminUsers",
+        "synchronous",
+    ] {
         assert!(error.contains(part), "{part}: {error}");
     }
 }

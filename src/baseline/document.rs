@@ -2,8 +2,8 @@
 
 use crate::scenario::{Provider, ScenarioId};
 use crate::summary::{
-    Clock, Field, GpuFacts, OperatorKey, OperatorPast, OperatorSummary, Past, Sample, Side, SideOperator, SideShape, Summary,
-    clock_field, gpu_facts,
+    Clock, Field, GpuFacts, OperatorKey, OperatorPast, OperatorSummary, Past, Sample, Side, SideOperator, SideShape,
+    Summary, clock_field, gpu_facts,
 };
 use crate::taxonomy::{self, Group};
 

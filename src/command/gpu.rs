@@ -86,8 +86,9 @@ fn environment(
     let value = if matches!(clock, DeviceClock::Synchronous { .. }) { blocking } else { "0" };
     let mut variables = vec![(name.into(), value.into())];
     if !surroundings.folders.is_empty() {
-        let own = loader_path.map(|path| std::env::split_paths(path).collect()).unwrap_or_else(Vec::new);
-        let folders = surroundings.folders.iter().chain(&own).map(PathBuf::as_path).filter(|path| *path != Path::new(""));
+        let own: Vec<PathBuf> = loader_path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+        let folders =
+            surroundings.folders.iter().chain(&own).map(PathBuf::as_path).filter(|path| *path != Path::new(""));
         // A folder whose name holds the separator cannot be said to the loader at all.
         if let Ok(path) = std::env::join_paths(folders) {
             variables.push((LOADER_PATH.into(), path));
@@ -125,7 +126,9 @@ mod tests {
         let cupti = DeviceClock::Cupti { library: "/cuda/libcupti.so.13".into() };
         assert_eq!(clock(GpuClock::Auto, found), Ok(cupti.clone()));
         assert_eq!(clock(GpuClock::Cupti, found), Ok(cupti));
-        assert!(matches!(clock(GpuClock::Auto, missing), Ok(DeviceClock::Synchronous { reason }) if reason.contains("libcupti.so.13")));
+        assert!(
+            matches!(clock(GpuClock::Auto, missing), Ok(DeviceClock::Synchronous { reason }) if reason.contains("libcupti.so.13"))
+        );
         assert_eq!(clock(GpuClock::Cupti, missing), missing().map(|library| DeviceClock::Cupti { library }));
         assert!(matches!(clock(GpuClock::Synchronous, found), Ok(DeviceClock::Synchronous { .. })));
     }
@@ -139,7 +142,8 @@ mod tests {
         let pair = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
         assert_eq!(environment(&nothing, &synchronous, None), [pair("CUDA_LAUNCH_BLOCKING", "1")]);
         assert_eq!(environment(&nothing, &cupti, Some(OsStr::new("/own"))), [pair("CUDA_LAUNCH_BLOCKING", "0")]);
-        let wheels = Surroundings { folders: vec!["/wheels/cu13/lib".into(), "/wheels/cudnn/lib".into()], cuda_major: 13 };
+        let wheels =
+            Surroundings { folders: vec!["/wheels/cu13/lib".into(), "/wheels/cudnn/lib".into()], cuda_major: 13 };
         let path = pair("LD_LIBRARY_PATH", "/wheels/cu13/lib:/wheels/cudnn/lib:/own");
         assert_eq!(environment(&wheels, &cupti, Some(OsStr::new("/own"))), [pair("CUDA_LAUNCH_BLOCKING", "0"), path]);
     }

@@ -135,9 +135,8 @@ fn fullest(mut edges: Vec<(i64, i32)>) -> Option<(Range, usize)> {
             continue;
         }
         let stretch = Range { low_ns: at, high_ns: next - 1 };
-        let better = best.is_none_or(|(kept, most)| {
-            covering > most || (covering == most && stretch.width_ns() > kept.width_ns())
-        });
+        let better = best
+            .is_none_or(|(kept, most)| covering > most || (covering == most && stretch.width_ns() > kept.width_ns()));
         if covering > 0 && better {
             best = Some((stretch, covering));
         }
@@ -204,10 +203,8 @@ mod tests {
     fn equal_layers_are_told_apart_by_their_ends() {
         let layer = |number: i64| [node(100 * number, 100 * number + 30), node(100 * number + 40, 100 * number + 95)];
         let nodes: Vec<HostNode> = (0..12).flat_map(layer).collect();
-        let calls: Vec<Call> = nodes
-            .iter()
-            .map(|node| call((node.start_ns + 7_005) as u64, (node.end_ns + 6_995) as u64))
-            .collect();
+        let calls: Vec<Call> =
+            nodes.iter().map(|node| call((node.start_ns + 7_005) as u64, (node.end_ns + 6_995) as u64)).collect();
         let alignment = align(&nodes, &calls, Range { low_ns: -7_450, high_ns: -6_550 });
         assert_eq!((alignment.contained, alignment.shift_ns), (24, -7_000), "{alignment:?}");
     }

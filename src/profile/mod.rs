@@ -14,9 +14,9 @@ mod scan;
 mod shapes;
 mod tallies;
 
+pub use device::{DeviceTally, DeviceUse};
 pub use distribution::Distribution;
 pub use event::{Category, Event, NameEncoding};
-pub use device::{DeviceTally, DeviceUse};
 pub use nesting::{Interval, Nested, nest};
 pub use reader::{ProfileError, Reader};
 pub use shapes::{TensorList, tensor_list};

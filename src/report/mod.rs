@@ -24,7 +24,8 @@ pub use crate::compare::{
 pub use crate::measure::result::{Clock, GpuFacts, LaunchWarning};
 pub use crate::scenario::{Partition, Scenario, ScenarioId};
 pub use crate::summary::{
-    DeviceSummary, GroupSummary, Inserted, OperatorDevice, OperatorKey, OperatorSummary, Sample, ShapeClass, SideShape, Summary, UnsteadyOperator,
+    DeviceSummary, GroupSummary, Inserted, OperatorDevice, OperatorKey, OperatorSummary, Sample, ShapeClass, SideShape,
+    Summary, UnsteadyOperator,
 };
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, RuleSource, Ruling, Severity, Verdict};

@@ -1,7 +1,8 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
 use super::{
-    Clock, Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralDifference, Verdict,
+    Clock, Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralDifference,
+    Verdict,
 };
 
 /// The name of a group for people; `None` is an operator that the taxonomy does not know.
@@ -140,7 +141,10 @@ pub fn warning(warning: &LaunchWarning) -> (String, &'static str) {
             "see what it was in the JSON report (`strays`); measure a smaller batch where records were dropped",
         ),
         LaunchWarning::ClocksDisagree { contained } => (
-            format!("{:.0} % of the calls that launch work lie inside of a node: the clocks do not fit", contained * 100.0),
+            format!(
+                "{:.0} % of the calls that launch work lie inside of a node: the clocks do not fit",
+                contained * 100.0
+            ),
             "measure again; where it stays so, take `clock = \"synchronous\"` under [cuda] and report it",
         ),
         LaunchWarning::Synchronous { reason } => (
@@ -156,8 +160,10 @@ pub fn warning(warning: &LaunchWarning) -> (String, &'static str) {
 
 /// Nodes of a CUDA scenario on the CPU: how many, which, and what they cost in copies.
 fn fallen_back(nodes: u32, operators: &[(String, u32)], copies: u32) -> String {
-    let listed: Vec<String> =
-        operators.iter().map(|(op_type, nodes)| if *nodes == 1 { op_type.clone() } else { format!("{nodes} {op_type}") }).collect();
+    let listed: Vec<String> = operators
+        .iter()
+        .map(|(op_type, nodes)| if *nodes == 1 { op_type.clone() } else { format!("{nodes} {op_type}") })
+        .collect();
     let listed = if listed.is_empty() { String::new() } else { format!(" ({})", listed.join(", ")) };
     let copies = match copies {
         0 => String::new(),
@@ -252,7 +258,9 @@ mod tests {
 
     #[test]
     fn one_is_singular() {
-        assert!(warning(&LaunchWarning::FellBack { nodes: 1, operators: Vec::new(), copies: 0 }).0.starts_with("1 node of"));
+        assert!(
+            warning(&LaunchWarning::FellBack { nodes: 1, operators: Vec::new(), copies: 0 }).0.starts_with("1 node of")
+        );
         assert!(
             warning(&LaunchWarning::ConvertedTypes { casts: 1, share: 0.5 })
                 .0

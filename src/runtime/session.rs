@@ -184,7 +184,7 @@ enum Feeds {
     /// In the session's order.
     Host(Vec<SessionInputValue<'static>>),
     /// Copied to the device before any run; outputs stay there.
-    Device(IoBinding),
+    Device(Box<IoBinding>),
 }
 
 /// A session ready to run with fixed inputs.
@@ -220,7 +220,9 @@ impl BoundSession {
         let values = values(&session, feeds)?;
         let feeds = match spec.provider {
             SessionProvider::Cpu => Feeds::Host(values.into_iter().map(|(_, value)| value.into()).collect()),
-            SessionProvider::Cuda(settings) => Feeds::Device(device::bind(&session, values, settings.device)?),
+            SessionProvider::Cuda(settings) => {
+                Feeds::Device(Box::new(device::bind(&session, values, settings.device)?))
+            }
         };
         Ok(BoundSession { session, feeds, _external: spec.external.clone() })
     }
@@ -326,10 +328,7 @@ fn with_provider(builder: SessionBuilder, provider: SessionProvider) -> Result<S
 }
 
 /// The feeds by name in the session's order, in host memory.
-fn values(
-    session: &ort::session::Session,
-    feeds: &[FeedTensor],
-) -> Result<Vec<(String, DynValue)>, SessionError> {
+fn values(session: &ort::session::Session, feeds: &[FeedTensor]) -> Result<Vec<(String, DynValue)>, SessionError> {
     let declared: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
     if let Some(stray) = feeds.iter().find(|feed| !declared.contains(&feed.name.as_str())) {
         return Err(SessionError::UnknownInput { name: stray.name.clone(), declared: declared.join(", ") });

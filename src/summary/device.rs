@@ -61,7 +61,9 @@ pub(super) fn device(launches: &[LaunchResult]) -> Option<DeviceSummary> {
         idle_us: sample(&|launch, record| launch.latency_us - record.busy_us - record.exposed_us),
         exposed_us: sample(&|_, record| record.exposed_us),
         overlapping_us: sample(&|_, record| record.overlapping_us),
-        launch_us: sample(&|launch, _| launch.nodes.iter().filter_map(|node| node.device).map(|one| one.launch_us).sum()),
+        launch_us: sample(&|launch, _| {
+            launch.nodes.iter().filter_map(|node| node.device).map(|one| one.launch_us).sum()
+        }),
         stray_us: sample(&|_, record| strays_us(record)),
         strays: most.strays.clone(),
         received_bytes: most.received_bytes,

@@ -96,7 +96,9 @@ fn same<'a>(
     let Some(first) = facts.next() else { return Ok(()) };
     match facts.find(|other| *other != first) {
         None => Ok(()),
-        Some(other) => Err(SummaryError::Mixed { id: id.clone(), what, first: first.to_owned(), other: other.to_owned() }),
+        Some(other) => {
+            Err(SummaryError::Mixed { id: id.clone(), what, first: first.to_owned(), other: other.to_owned() })
+        }
     }
 }
 

@@ -32,7 +32,8 @@ impl Author {
     fn scene(seed: u64) -> Scene {
         let mut random = fastrand::Rng::with_seed(seed);
         let shift_ns = -random.i64(1_000_000_000..2_000_000_000);
-        let scene = Scene { nodes: Vec::new(), calls: Vec::new(), work: Vec::new(), truth: Vec::new(), run: (0, 0), shift_ns };
+        let scene =
+            Scene { nodes: Vec::new(), calls: Vec::new(), work: Vec::new(), truth: Vec::new(), run: (0, 0), shift_ns };
         let start_ns = random.i64(20_000..60_000);
         let mut author = Author { random, scene, now_ns: start_ns, free_ns: [0, 0], correlation: 100 };
         if author.random.bool() {
@@ -305,7 +306,8 @@ fn work_that_runs_long_after_its_node_is_still_its_own() {
 fn a_launch_in_a_branch_is_the_branch_s_and_one_beside_it_the_outer_node_s() {
     let nodes = [node(0, 100_000, None), node(10_000, 40_000, Some(0)), node(50_000, 90_000, Some(0))];
     let calls = [call(12_000, 14_000, 1), call(44_000, 46_000, 2), call(60_000, 64_000, 3), call(95_000, 97_000, 4)];
-    let all: Vec<Work> = (1..=4).map(|id| work(100_000 + u64::from(id) * 1_000, 100_500 + u64::from(id) * 1_000, id)).collect();
+    let all: Vec<Work> =
+        (1..=4).map(|id| work(100_000 + u64::from(id) * 1_000, 100_500 + u64::from(id) * 1_000, id)).collect();
     let joined = join(&nodes, &calls, &all, 0, (0, 120_000));
     assert_eq!(joined.nodes.iter().map(|node| node.pieces).collect::<Vec<_>>(), [2, 1, 1]);
 }

@@ -44,7 +44,8 @@ fn launch(correlation: u32, call_us: (f64, f64), kernel_us: (f64, f64)) -> (Call
 
 fn recorded(launches: &[(Call, Work)]) -> Recorded {
     let (calls, work) = launches.iter().copied().unzip();
-    let pair = |at_ns: i64| Pair { before_ns: at_ns, device_ns: (at_ns + 40 - DEVICE_ZERO_NS) as u64, after_ns: at_ns + 90 };
+    let pair =
+        |at_ns: i64| Pair { before_ns: at_ns, device_ns: (at_ns + 40 - DEVICE_ZERO_NS) as u64, after_ns: at_ns + 90 };
     let activity = Activity {
         calls,
         work,

@@ -57,7 +57,13 @@ mod tests {
             contained: 1.0,
         };
         let raw_reconciliation = one(0.41);
-        Summary { clock: Clock::DeviceCupti, device: Some(device), latency_us: one(1_000.0), raw_reconciliation, ..fixtures::bert() }
+        Summary {
+            clock: Clock::DeviceCupti,
+            device: Some(device),
+            latency_us: one(1_000.0),
+            raw_reconciliation,
+            ..fixtures::bert()
+        }
     }
 
     #[test]

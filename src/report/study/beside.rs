@@ -18,7 +18,8 @@ pub struct Beside {
 /// same precision where there is one, since what is deployed on a GPU is another. Rows that failed have no share to compare.
 pub(super) fn beside(rows: &[Row]) -> Vec<Beside> {
     let measured = |row: &Row| matches!(row.result, RowResult::Measured(_));
-    let on = |provider| rows.iter().enumerate().filter(move |(_, row)| measured(row) && row.setting.provider == provider);
+    let on =
+        |provider| rows.iter().enumerate().filter(move |(_, row)| measured(row) && row.setting.provider == provider);
     let partner = |cuda: &Row| {
         let mut fitting: Vec<(usize, &Row)> =
             on(Provider::Cpu).filter(|(_, cpu)| is_same(&cpu.setting, &cuda.setting)).collect();

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use super::{
-    Breakdown, GpuShare, GroupShare, OperatorShare, PAPER, PAPER_MODELS, Piece, Row, RowResult, STUDY_SCHEMA, Setting, Source,
-    Study, StudyError, Task, VISIBLE, beside, method, totals,
+    Breakdown, GpuShare, GroupShare, OperatorShare, PAPER, PAPER_MODELS, Piece, Row, RowResult, STUDY_SCHEMA, Setting,
+    Source, Study, StudyError, Task, VISIBLE, beside, method, totals,
 };
-use crate::report::{DeviceSummary, Sample, Group, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary, figures};
+use crate::report::{
+    DeviceSummary, Group, Sample, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary, figures,
+};
 
 impl Study {
     /// The study of the suite from one report, or from several that measured a part each. `built_in` names the built-in

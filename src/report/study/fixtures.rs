@@ -2,8 +2,8 @@
 
 use super::{Piece, Study};
 use crate::report::{
-    Clock, DeviceSummary, GpuFacts, Group, LaunchWarning, Listed, Machine, OperatorKey, OperatorSummary, Outcome, REPORT_SCHEMA, Report, Sample,
-    ScenarioReport, ScenarioResult, Suite, Summary,
+    Clock, DeviceSummary, GpuFacts, Group, LaunchWarning, Listed, Machine, OperatorKey, OperatorSummary, Outcome,
+    REPORT_SCHEMA, Report, Sample, ScenarioReport, ScenarioResult, Suite, Summary,
 };
 use crate::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
 

@@ -151,6 +151,11 @@ mod tests {
         let mut other = fixtures::report(&["gpt2"]);
         fixtures::on_cuda(&mut other);
         let text = fixtures::study(&other).method.join("\n");
-        assert!(text.contains("fp32 on CUDA") && text.contains("as CUPTI records it") && !text.contains("what the host spends"), "{text}");
+        assert!(
+            text.contains("fp32 on CUDA")
+                && text.contains("as CUPTI records it")
+                && !text.contains("what the host spends"),
+            "{text}"
+        );
     }
 }

@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn packages_bear_the_release_where_they_do() {
-        let missing = ["libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcudnn.so.9", "libfoo.so"].map(str::to_owned);
+        let missing = ["libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcudnn.so.9", "libfoo.so"]
+            .map(str::to_owned);
         assert_eq!(packages(&missing, 13), ["nvidia-cuda-runtime", "nvidia-cublas", "nvidia-cudnn-cu13"]);
         assert_eq!(packages(&missing[..1], 12), ["nvidia-cuda-runtime-cu12"]);
     }

@@ -4,25 +4,34 @@
 pub fn remedy(message: &str) -> Option<&'static str> {
     let lower = message.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
-    Some(if says(&["driver version is insufficient", "cuda failure 35:", "not supported in the installed cuda driver"]) {
-        "the NVIDIA driver is older than the CUDA that ONNX Runtime was built for: update the driver"
-    } else if says(&["no cuda-capable device", "cuda failure 100", "invalid device ordinal", "cuda failure 101"]) {
-        "the driver shows no such GPU: look at `nvidia-smi`, CUDA_VISIBLE_DEVICES and `device` under [cuda]"
-    } else if says(&["no kernel image", "cuda failure 209"]) {
-        "this build of ONNX Runtime has no kernels for this GPU: it is too old or too new for it; give another \
+    Some(
+        if says(&["driver version is insufficient", "cuda failure 35:", "not supported in the installed cuda driver"]) {
+            "the NVIDIA driver is older than the CUDA that ONNX Runtime was built for: update the driver"
+        } else if says(&["no cuda-capable device", "cuda failure 100", "invalid device ordinal", "cuda failure 101"]) {
+            "the driver shows no such GPU: look at `nvidia-smi`, CUDA_VISIBLE_DEVICES and `device` under [cuda]"
+        } else if says(&["no kernel image", "cuda failure 209"]) {
+            "this build of ONNX Runtime has no kernels for this GPU: it is too old or too new for it; give another \
          onnxruntime-gpu as --onnxruntime"
-    } else if says(&["undefined symbol", "version `", "error 127"]) {
-        "a library of CUDA, or the driver, is of another release than ONNX Runtime was built for: look at LD_LIBRARY_PATH"
-    } else if says(&["libcudnn", "cudnn64", "cudnn failure", "cudnn_status"]) {
-        "cuDNN 9 is missing or of another release than ONNX Runtime was built for: `pip install nvidia-cudnn-cu13`, or put \
+        } else if says(&["undefined symbol", "version `", "error 127"]) {
+            "a library of CUDA, or the driver, is of another release than ONNX Runtime was built for: look at LD_LIBRARY_PATH"
+        } else if says(&["libcudnn", "cudnn64", "cudnn failure", "cudnn_status"]) {
+            "cuDNN 9 is missing or of another release than ONNX Runtime was built for: `pip install nvidia-cudnn-cu13`, or put \
          its folder on LD_LIBRARY_PATH"
-    } else if says(&["cannot open shared object file", "no such file or directory", "error 126", "libcudart", "libcublas"]) {
-        "a library of CUDA is missing: `cargo nongemm doctor` names what the provider needs, and the packages that hold it"
-    } else if says(&["cuda failure", "cublas failure", "cublas_status", "cudaexecutionprovider", "providers_cuda"]) {
-        "`nvidia-smi` shows the driver and what else uses the GPU"
-    } else {
-        return None;
-    })
+        } else if says(&[
+            "cannot open shared object file",
+            "no such file or directory",
+            "error 126",
+            "libcudart",
+            "libcublas",
+        ]) {
+            "a library of CUDA is missing: `cargo nongemm doctor` names what the provider needs, and the packages that hold it"
+        } else if says(&["cuda failure", "cublas failure", "cublas_status", "cudaexecutionprovider", "providers_cuda"])
+        {
+            "`nvidia-smi` shows the driver and what else uses the GPU"
+        } else {
+            return None;
+        },
+    )
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub fn why_not_cuda(options: &LocateOptions) -> Option<String> {
     let library = match locate_gpu(&LocateOptions { offline: true, ..options.clone() }, &mut |_| {}) {
         Ok(library) => library,
         Err(error) => {
-            let why = format!("ONNX Runtime with CUDA is not installed yet, the first scenario on CUDA does it ({error})");
+            let why =
+                format!("ONNX Runtime with CUDA is not installed yet, the first scenario on CUDA does it ({error})");
             return Some(why);
         }
     };

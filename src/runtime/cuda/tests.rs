@@ -66,7 +66,9 @@ fn what_is_missing_is_named_with_the_packages_that_hold_it() {
     let toolkit = Toolkit::of(vec![directory.path().join("nvidia/cu12/lib")]);
     compile(&directory.path().join("nvidia/cu12/lib"), "libcudart.so.12", &[]);
     let why = surroundings(&library, &toolkit).unwrap_err().to_string();
-    for part in ["libcudart.so.13", "libcublas.so.13", "libcudnn.so.9", "libcudart.so.12", "nvidia-cudnn-cu13", "CUDA 13"] {
+    for part in
+        ["libcudart.so.13", "libcublas.so.13", "libcudnn.so.9", "libcudart.so.12", "nvidia-cudnn-cu13", "CUDA 13"]
+    {
         assert!(why.contains(part), "{part}: {why}");
     }
 }

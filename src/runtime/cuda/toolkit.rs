@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(in_wheels(&root.path().join("nvidia")), wheels);
         }
         assert_eq!(in_toolkit(&root.path().join("cuda")), [root.path().join("cuda/lib64")]);
-        assert_eq!(in_toolkit(&root.path().join("nowhere")), [PathBuf::new(); 0]);
+        assert!(in_toolkit(&root.path().join("nowhere")).is_empty());
     }
 
     #[test]
@@ -106,6 +106,6 @@ mod tests {
         assert_eq!(toolkit.folder_of("libcudnn.so.9"), Some(folders[0].clone()));
         assert_eq!(toolkit.folder_of("libcudart.so.13"), None);
         assert_eq!(toolkit.other_releases("libcudart.so.13"), [folders[1].join("libcudart.so.12")]);
-        assert_eq!(toolkit.other_releases("nonsense"), [PathBuf::new(); 0]);
+        assert!(toolkit.other_releases("nonsense").is_empty());
     }
 }

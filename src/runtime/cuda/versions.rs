@@ -36,8 +36,9 @@ fn cudnn(name: &str) -> Option<String> {
     // SAFETY: as above.
     let library = std::mem::ManuallyDrop::new(unsafe { libloading::Library::new(name) }.ok()?);
     // SAFETY: `size_t cudnnGetVersion(void)` returns a constant.
-    let version =
-        unsafe { library.get::<unsafe extern "C" fn() -> usize>(b"cudnnGetVersion\0").ok().map(|function| function()) }?;
+    let version = unsafe {
+        library.get::<unsafe extern "C" fn() -> usize>(b"cudnnGetVersion\0").ok().map(|function| function())
+    }?;
     // Since 9: 91400 is 9.14.0.
     Some(format!("{}.{}.{}", version / 10_000, version % 10_000 / 100, version % 100))
 }

@@ -157,8 +157,11 @@ impl Collector {
             let status = unsafe { (self.functions.disable)(kind) };
             self.check("cuptiActivityDisable", status)?;
         }
-        let mut activity =
-            Activity { clocks: std::mem::take(&mut self.clocks), dropped: self.count_dropped()?, ..Activity::default() };
+        let mut activity = Activity {
+            clocks: std::mem::take(&mut self.clocks),
+            dropped: self.count_dropped()?,
+            ..Activity::default()
+        };
         for mut buffer in buffers::take() {
             self.read(&mut buffer, &mut activity)?;
         }

@@ -15,8 +15,7 @@ pub struct Places {
 
 /// Where toolkits keep CUPTI, relative to a folder of CUDA libraries (`lib64`, `targets/x86_64-linux/lib`) or of wheels
 /// (`nvidia/cublas/lib` beside `nvidia/cuda_cupti/lib`).
-const BESIDE: [&str; 4] =
-    ["", "../extras/CUPTI/lib64", "../../../extras/CUPTI/lib64", "../../cuda_cupti/lib"];
+const BESIDE: [&str; 4] = ["", "../extras/CUPTI/lib64", "../../../extras/CUPTI/lib64", "../../cuda_cupti/lib"];
 
 impl Places {
     /// All folders, in the order in which they are looked into.
@@ -120,7 +119,8 @@ mod tests {
     #[test]
     fn where_there_is_none_the_folders_and_the_package_are_named() {
         let root = tempfile::tempdir().unwrap();
-        let error = find(&Places { cuda: vec![root.path().to_owned()], system: Vec::new() }, 13).unwrap_err().to_string();
+        let error =
+            find(&Places { cuda: vec![root.path().to_owned()], system: Vec::new() }, 13).unwrap_err().to_string();
         for part in ["libcupti.so.13", &root.path().display().to_string(), "nvidia-cuda-cupti", "synchronous"] {
             assert!(error.contains(part), "{part}: {error}");
         }

@@ -18,10 +18,7 @@ use super::{Cached, InstallEvent, LocateOptions, Search, ask_python};
 ///
 /// # Errors
 /// [`RuntimeError`]. A library that the user named is taken as it is, with the provider or without.
-pub fn locate_gpu(
-    options: &LocateOptions,
-    event: &mut dyn FnMut(InstallEvent),
-) -> Result<Library, RuntimeError> {
+pub fn locate_gpu(options: &LocateOptions, event: &mut dyn FnMut(InstallEvent)) -> Result<Library, RuntimeError> {
     let mut search = Search { considered: Vec::new() };
     if let Some(given) = &options.explicit {
         return search.given(given, "--onnxruntime", Origin::Explicit);

@@ -29,11 +29,7 @@ pub(super) fn provider(settings: CudaSettings) -> ExecutionProviderDispatch {
 
 /// Copies the inputs to the device, where the model wants them there, and has each output of tensors left there. Waits
 /// until the copies are done.
-pub(super) fn bind(
-    session: &Session,
-    inputs: Vec<(String, DynValue)>,
-    device: u32,
-) -> Result<IoBinding, SessionError> {
+pub(super) fn bind(session: &Session, inputs: Vec<(String, DynValue)>, device: u32) -> Result<IoBinding, SessionError> {
     let refuse = |name: &str, error: ort::Error| SessionError::Input {
         name: name.to_owned(),
         reason: format!("it cannot be put into the device's memory: {error}"),
@@ -43,7 +39,8 @@ pub(super) fn bind(
         binding.bind_input(name.as_str(), value).map_err(|error| refuse(name, error))?;
     }
     let memory = |on_device: bool| {
-        let (place, number) = if on_device { (AllocationDevice::CUDA, number(device)) } else { (AllocationDevice::CPU, 0) };
+        let (place, number) =
+            if on_device { (AllocationDevice::CUDA, number(device)) } else { (AllocationDevice::CPU, 0) };
         MemoryInfo::new(place, number, AllocatorType::Device, MemoryType::Default).map_err(SessionError::from_ort)
     };
     for output in session.outputs() {

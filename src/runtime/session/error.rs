@@ -131,7 +131,8 @@ impl SessionError {
 
     /// The same with what helps, where it is about CUDA.
     pub(super) fn on_cuda(self) -> SessionError {
-        let (SessionError::Other { reason } | SessionError::Run { reason } | SessionError::Provider { reason, .. }) = &self
+        let (SessionError::Other { reason } | SessionError::Run { reason } | SessionError::Provider { reason, .. }) =
+            &self
         else {
             return self;
         };
