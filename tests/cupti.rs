@@ -3,15 +3,23 @@
 //! `benches/cuda.sh` to show.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code)]
+
+#[path = "support/graphs.rs"]
+mod graphs;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nongemm::device::{Api, ApiVersion, What, offset};
+use nongemm::device::{Api, ApiVersion, Call, HostNode, Range, What, Work, align, join, offset};
+use nongemm::profile::{NameEncoding, Run, Tallies};
 use nongemm::runtime::cupti::{Activity, Collector, CuptiError, Places, find, version_of};
+use nongemm::runtime::session::{
+    BoundSession, Engine, FeedTensor, GraphLevel, Model, Prepacking, SessionProvider, SessionSpec,
+};
+use nongemm::runtime::{LocateOptions, locate};
 
 /// A process has one collector.
 fn alone() -> MutexGuard<'static, ()> {
@@ -277,4 +285,82 @@ fn the_library_is_found_and_asked_where_cuda_lies() {
     let places = Places { cuda: vec![directory.path().to_owned()], system: Vec::new() };
     assert_eq!(find(&places, 13), Ok(library.clone()));
     assert_eq!(version_of(&library), Ok(ApiVersion(130_000)));
+}
+
+/// Profiles one run of a model as ONNX Runtime does it here.
+fn profiled(model: &[u8], feed: &FeedTensor) -> Run {
+    let library = locate(&LocateOptions::from_environment(None, false), &mut |_| {}).unwrap().path;
+    let engine = Engine::load(&library).unwrap();
+    let spec = SessionSpec {
+        model: Model::Bytes(model),
+        external: Vec::new(),
+        provider: SessionProvider::Cpu,
+        level: GraphLevel::Disable,
+        threads: 1,
+        prepacking: Prepacking::Distinct,
+        optimized: None,
+    };
+    let mut session = BoundSession::new(&engine, &spec, std::slice::from_ref(feed)).unwrap();
+    session.run().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = session.run_profiled(&folder.path().join("profile")).unwrap();
+    let encoding = NameEncoding::of_version(engine.version());
+    let mut runs = Tallies::default().runs(std::fs::File::open(path).unwrap(), encoding).unwrap();
+    assert_eq!(runs.len(), 1);
+    runs.remove(0)
+}
+
+/// The profile's own times are real: cut to microseconds, of nodes of a few and of some hundred microseconds in turns. What
+/// is made up is who launched what, and where the clocks begin.
+#[test]
+fn launches_find_their_nodes_in_a_profile_that_onnx_runtime_wrote() {
+    let mixed = graphs::Mixed { blocks: 12, rows: 64, columns: 192, tiny: 4 };
+    let (model, feed) = mixed.build(graphs::Part::Whole);
+    let run = profiled(&model, &feed);
+    // The name of the link is the thread's number.
+    let link = std::fs::read_link("/proc/thread-self").unwrap();
+    let thread: u32 = link.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    assert!(run.rows.iter().all(|row| row.thread == i64::from(thread)), "threads are called as the system calls them");
+    let nodes: Vec<HostNode> = run
+        .rows
+        .iter()
+        .map(|row| HostNode {
+            thread: row.thread,
+            start_ns: row.start_us * 1_000 + 500,
+            end_ns: (row.start_us + row.duration_us) * 1_000 + 1_000,
+            parent: row.parent,
+            on_device: true,
+        })
+        .collect();
+    let shift_ns = -7_000_000_000_i64;
+    let launched: Vec<usize> = (0..nodes.len()).filter(|&index| run.rows[index].duration_us >= 4).collect();
+    assert!(launched.len() > 8, "{run:?}");
+    let calls: Vec<Call> = launched
+        .iter()
+        .map(|&index| {
+            let length = nodes[index].end_ns - nodes[index].start_ns;
+            let at = |part: i64| u64::try_from(nodes[index].start_ns + length * part / 100 - shift_ns).unwrap();
+            let (start_ns, end_ns) = (at(35), at(65));
+            let (thread, correlation) = (thread, u32::try_from(index).unwrap());
+            Call { api: Api::Runtime, function: 211, start_ns, end_ns, thread, correlation }
+        })
+        .collect();
+    let work: Vec<Work> = calls
+        .iter()
+        .map(|call| Work {
+            what: What::Set { bytes: 1 },
+            start_ns: call.end_ns + 10_000,
+            end_ns: call.end_ns + 12_000,
+            device: 0,
+            stream: 7,
+            correlation: call.correlation,
+        })
+        .collect();
+    let allowed = Range { low_ns: shift_ns - 150_000, high_ns: shift_ns + 350_000 };
+    let found = align(&nodes, &calls, allowed);
+    assert_eq!(found.part(), 1.0, "{found:?}");
+    let window = (run.start_us * 1_000, (run.start_us + run.duration_us) * 1_000);
+    let joined = join(&nodes, &calls, &work, found.shift_ns, window);
+    let owners: Vec<usize> = (0..nodes.len()).filter(|&index| joined.nodes[index].pieces == 1).collect();
+    assert_eq!((owners, joined.orphans.len()), (launched, 0), "{found:?}");
 }

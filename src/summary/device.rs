@@ -132,3 +132,39 @@ impl OperatorLaunches {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::result::{Clock, NodeDevice};
+    use crate::summary::testing::{launch, op, summary_of};
+
+    fn on_gpu(work_us: f64, busy_us: f64) -> LaunchResult {
+        let mut one = launch(&[op("MatMul", 2, work_us), op("Add", 1, 5.0)]);
+        let device = |work_us| NodeDevice { work_us, pieces: 3, launch_us: 7.0, ..NodeDevice::default() };
+        one.nodes[0].device = Some(device(work_us));
+        one.nodes[1].device = Some(device(5.0));
+        one.latency_us = 200.0;
+        let strays = vec![StrayWork { what: "fill".into(), unasked: false, pieces: 1, work_us: 2.0 }];
+        let record = DeviceRecord { busy_us, exposed_us: 10.0, contained: 0.97, strays, ..DeviceRecord::default() };
+        LaunchResult { clock: Clock::DeviceCupti, device: Some(record), ..one }
+    }
+
+    #[test]
+    fn work_waiting_and_what_the_host_did_alone_are_the_latency() {
+        let summary = summary_of(&[on_gpu(100.0, 120.0), on_gpu(110.0, 130.0)]);
+        let device = summary.device.unwrap();
+        assert_eq!((device.busy_us.0, device.idle_us.0), (vec![120.0, 130.0], vec![70.0, 60.0]));
+        assert_eq!((device.launch_us.0, device.contained), (vec![14.0, 14.0], 0.97));
+        assert_eq!((device.stray_us.0, device.strays.len()), (vec![2.0, 2.0], 1));
+        let matmul = &summary.operators[0];
+        let expected = OperatorDevice { work_us: 105.0, pieces: 3, launch_us: 7.0, waited_us: 0.0, reported_us: 107.0 };
+        assert_eq!((matmul.key.0.as_str(), matmul.device), ("ai.onnx:MatMul", Some(expected)));
+    }
+
+    #[test]
+    fn launches_by_the_host_s_clock_have_no_device() {
+        let summary = summary_of(&[launch(&[op("MatMul", 1, 5.0)])]);
+        assert!(summary.device.is_none() && summary.operators[0].device.is_none());
+    }
+}

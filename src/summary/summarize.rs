@@ -273,6 +273,7 @@ fn doubt(warning: &LaunchWarning) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::result::Clock;
     use crate::summary::testing::{Op, bert, id, launch, op, resolve, scenario, summary_of};
 
     fn find<'a>(summary: &'a Summary, key: &str) -> &'a OperatorSummary {
@@ -371,5 +372,8 @@ mod tests {
         let other = LaunchResult { model_sha256: "cd".repeat(32), ..launch(&bert()) };
         let mixed = summarize(scenario(), id(), &[launch(&bert()), other], &resolve).unwrap_err();
         assert!(matches!(mixed, SummaryError::Mixed { what: "model", .. }), "{mixed}");
+        let waiting = LaunchResult { clock: Clock::DeviceSynchronous, ..launch(&bert()) };
+        let mixed = summarize(scenario(), id(), &[launch(&bert()), waiting], &resolve).unwrap_err();
+        assert!(matches!(mixed, SummaryError::Mixed { what: "clocks", .. }), "{mixed}");
     }
 }
