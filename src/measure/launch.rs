@@ -230,3 +230,66 @@ fn assemble(
     result.warnings.extend(correct::doubts(&result, job.scenario.provider, job.scenario.precision));
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::testing::{Op, launch, op};
+
+    const CUDA: &str = "CUDAExecutionProvider";
+
+    fn on_cuda(op_type: &'static str) -> Op {
+        Op { provider: CUDA, ..op(op_type, 1, 5.0) }
+    }
+
+    fn job(provider: &str) -> LaunchJob {
+        let scenario = serde_json::json!({
+            "model": { "from": "zoo", "name": "bert-base" }, "provider": provider, "precision": "fp16",
+            "optimization": "all", "batch": 1, "sequence": 128, "image": null, "threads": 1,
+        });
+        let plan = serde_json::to_value(crate::measure::job::Plan::default()).unwrap();
+        let job = serde_json::json!({
+            "schema": JOB_SCHEMA, "library": "", "scenario": scenario, "source": { "from": "zoo", "name": "bert-base" },
+            "plan": plan, "scratch_dir": "",
+        });
+        serde_json::from_value(job).unwrap()
+    }
+
+    #[test]
+    fn a_launch_that_asked_for_cuda_and_ran_nothing_there_is_no_measurement() {
+        let on_cpu = launch(&[op("MatMul", 1, 5.0), op("Add", 1, 5.0)]).nodes;
+        let error = require_device(&job("cuda"), &on_cpu, "bert-base").unwrap_err().to_string();
+        for part in ["bert-base", CUDA, "none of its 2 nodes", "--provider cpu"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert!(require_device(&job("cpu"), &on_cpu, "bert-base").is_ok());
+        let some = launch(&[on_cuda("MatMul"), op("Shape", 1, 5.0)]).nodes;
+        assert!(require_device(&job("cuda"), &some, "bert-base").is_ok());
+    }
+
+    #[test]
+    fn nodes_on_the_cpu_are_listed_with_the_copies_that_they_cost() {
+        let ops = [
+            on_cuda("MatMul"),
+            op("Shape", 1, 1.0),
+            op("Gather", 1, 1.0),
+            op("Shape", 1, 1.0),
+            on_cuda("MemcpyToHost"),
+        ];
+        let mut result = launch(&ops);
+        result.nodes[4].executions = 3;
+        let doubts = correct::doubts(&result, Provider::Cuda, crate::scenario::Precision::Fp16);
+        let operators = vec![("Shape".to_owned(), 2), ("Gather".to_owned(), 1)];
+        assert!(doubts.contains(&LaunchWarning::FellBack { nodes: 3, operators, copies: 3 }), "{doubts:?}");
+    }
+
+    #[test]
+    fn a_gpu_is_not_timed_by_a_clock_that_nobody_chose() {
+        assert!(matches!(Timing::of(&job("cuda")), Err(LaunchError::NoGpu)));
+        assert!(matches!(Timing::of(&job("cpu")), Ok(Timing { clock: Clock::Host, meter: None, warning: None })));
+        let clock = DeviceClock::Synchronous { reason: "a test".into() };
+        let waiting = LaunchJob { gpu: Some(GpuJob { device: 0, cuda_major: 13, clock }), ..job("cuda") };
+        // This process was not started so that launches wait.
+        assert!(matches!(Timing::of(&waiting), Err(LaunchError::NotBlocking)));
+    }
+}

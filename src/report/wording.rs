@@ -266,6 +266,11 @@ mod tests {
                 .0
                 .ends_with("1 Cast that takes 50.0 % of the time")
         );
+        let operators = vec![("Shape".into(), 2), ("Gather".into(), 1)];
+        assert_eq!(
+            warning(&LaunchWarning::FellBack { nodes: 3, operators, copies: 1 }).0,
+            "3 nodes of a CUDA scenario ran on the CPU (2 Shape, Gather), and 1 copy goes between the two"
+        );
         assert!(warning(&LaunchWarning::FewIterations { runs: 1 }).0.ends_with("1 profiled run"));
     }
 }

@@ -60,7 +60,7 @@ pub enum CuptiError {
         message: String,
     },
     /// A record cannot be read.
-    #[error("CUPTI's records cannot be read: {0}; report its version, as `cargo nongemm doctor` shows it")]
+    #[error("CUPTI's records cannot be read: {0}; `clock = \"synchronous\"` under [cuda] measures without them")]
     Record(#[from] DecodeError),
     /// A record lies outside of the buffer that it was read from.
     #[error("CUPTI's records cannot be read: one lies outside of its buffer")]
