@@ -9,8 +9,8 @@ use crate::measure::job::{DeviceClock, GpuJob};
 use crate::measure::launch::BLOCKING;
 use crate::report::render::number;
 use crate::runtime::cuda::{self, Gpu, Surroundings, Toolkit};
-use crate::runtime::cupti::{self, Places};
-use crate::runtime::{self, Library, default_system_directories};
+use crate::runtime::cupti::CuptiError;
+use crate::runtime::{self, Library};
 
 use super::Terminal;
 
@@ -39,28 +39,14 @@ pub(super) fn set_up(terminal: &mut Terminal, config: &Cuda) -> anyhow::Result<G
     let toolkit = Toolkit::from_environment();
     let surroundings = cuda::surroundings(&library, &toolkit)?;
     gpu.runs(surroundings.cuda_major)?;
-    let places = Places {
-        cuda: [surroundings.folders.as_slice(), toolkit.folders()].concat(),
-        system: default_system_directories(),
-    };
-    let clock = clock(config.clock, || find_cupti(&places, surroundings.cuda_major))?;
+    let clock = clock(config.clock, || cuda::cupti_for(&surroundings, &toolkit))?;
     let environment = environment(&surroundings, &clock, std::env::var_os(LOADER_PATH).as_deref());
     let job = GpuJob { device: config.device, cuda_major: surroundings.cuda_major, clock };
     Ok(GpuSetup { library, gpu, job, environment })
 }
 
-/// CUPTI's library, found and loadable.
-fn find_cupti(places: &Places, cuda_major: u32) -> Result<PathBuf, cupti::CuptiError> {
-    let library = cupti::find(places, cuda_major)?;
-    cupti::version_of(&library)?;
-    Ok(library)
-}
-
 /// How the GPU's time is taken, by what was asked for and what there is.
-fn clock(
-    asked: GpuClock,
-    cupti: impl FnOnce() -> Result<PathBuf, cupti::CuptiError>,
-) -> Result<DeviceClock, cupti::CuptiError> {
+fn clock(asked: GpuClock, cupti: impl FnOnce() -> Result<PathBuf, CuptiError>) -> Result<DeviceClock, CuptiError> {
     let synchronous = |reason: String| Ok(DeviceClock::Synchronous { reason });
     match asked {
         GpuClock::Synchronous => synchronous("`clock = \"synchronous\"` under [cuda] asks for it".to_owned()),
@@ -114,7 +100,6 @@ pub(super) fn refusal(weights_bytes: u64, gpu: &Gpu) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::cupti::CuptiError;
 
     fn missing() -> Result<PathBuf, CuptiError> {
         Err(CuptiError::NotFound { names: "libcupti.so.13".into(), places: Vec::new(), package: "nvidia-cuda-cupti" })

@@ -24,7 +24,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientKind, default_clients};
-pub use cuda::why_not_cuda;
 pub use install::InstallEvent;
 pub use library::{LogEntry, LogLevel, available_providers, environment, load, load_path, logged};
 pub use locate::{Choice, LocateOptions, default_system_directories, locate, locate_choice, locate_gpu};

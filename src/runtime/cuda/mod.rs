@@ -9,7 +9,8 @@ mod versions;
 
 use std::path::{Path, PathBuf};
 
-use super::{Library, LocateOptions, locate_gpu};
+use super::cupti::{self, CuptiError, Places};
+use super::{Library, LocateOptions, default_system_directories, locate_gpu};
 
 pub use driver::{Gpu, gpu};
 pub use error::CudaError;
@@ -26,23 +27,36 @@ pub struct Surroundings {
     pub cuda_major: u32,
 }
 
-/// Why a scenario on CUDA cannot run on this machine, with what to do; `None` where nothing is missing. Nothing is
-/// installed to find out: where ONNX Runtime with CUDA is not there yet, that is said.
-pub fn why_not_cuda(options: &LocateOptions) -> Option<String> {
-    let gpu = match gpu(0) {
-        Ok(gpu) => gpu,
-        Err(error) => return Some(error.to_string()),
+/// What scenarios on CUDA have on this machine, in one line.
+///
+/// # Errors
+/// Why they cannot run, with what to do. Nothing is installed to find out: where ONNX Runtime with CUDA is not there yet,
+/// that is said.
+pub fn diagnose(options: &LocateOptions) -> Result<String, String> {
+    let gpu = gpu(0).map_err(|error| error.to_string())?;
+    let library = locate_gpu(&LocateOptions { offline: true, ..options.clone() }, &mut |_| {}).map_err(|error| {
+        format!("ONNX Runtime with CUDA is not installed yet, the first scenario on CUDA does it ({error})")
+    })?;
+    let toolkit = Toolkit::from_environment();
+    let found = surroundings(&library, &toolkit).map_err(|error| error.to_string())?;
+    gpu.runs(found.cuda_major).map_err(|error| error.to_string())?;
+    let clock = match cupti_for(&found, &toolkit) {
+        Ok(cupti) => format!("its own times by CUPTI, {}", cupti.display()),
+        Err(error) => format!("its own times cannot be had: {error}"),
     };
-    let library = match locate_gpu(&LocateOptions { offline: true, ..options.clone() }, &mut |_| {}) {
-        Ok(library) => library,
-        Err(error) => {
-            let why =
-                format!("ONNX Runtime with CUDA is not installed yet, the first scenario on CUDA does it ({error})");
-            return Some(why);
-        }
-    };
-    let found = surroundings(&library, &Toolkit::from_environment());
-    found.and_then(|found| gpu.runs(found.cuda_major)).err().map(|error| error.to_string())
+    let (major, minor) = gpu.cuda;
+    Ok(format!("{}, with a driver for CUDA {major}.{minor} and {}; {clock}", gpu.name, library.path.display()))
+}
+
+/// CUPTI's library for what the provider needs, found and loadable.
+///
+/// # Errors
+/// [`CuptiError`]: there is none, or it is none.
+pub fn cupti_for(surroundings: &Surroundings, toolkit: &Toolkit) -> Result<PathBuf, CuptiError> {
+    let cuda = [surroundings.folders.as_slice(), toolkit.folders()].concat();
+    let library = cupti::find(&Places { cuda, system: default_system_directories() }, surroundings.cuda_major)?;
+    cupti::version_of(&library)?;
+    Ok(library)
 }
 
 /// Finds what the library's CUDA provider needs: on the loader's own path, else in the folders of `toolkit`.

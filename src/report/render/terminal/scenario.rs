@@ -118,6 +118,7 @@ fn latency(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport) -> i
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
         format!("ONNX Runtime {}", summary.onnxruntime),
     ];
+    facts.extend(summary.gpu.as_ref().and_then(|gpu| gpu.name.clone()));
     facts.extend(wording::clock(summary.clock).map(str::to_owned));
     facts.extend(summary.peak_rss_bytes.map(|bytes| format!("{} peak memory", number::bytes(bytes))));
     facts.extend(summary.synthetic_weights.then(|| "synthetic weights".to_owned()));
