@@ -205,6 +205,7 @@ impl Case {
             sequence: number().or(row.default_sequence),
             image: None,
             threads: number().unwrap_or(1),
+            cuda: None,
         };
         Case { name, scenario }
     }
@@ -246,6 +247,7 @@ impl Bench {
             arguments: Vec::new(),
             timeout: Duration::from_secs(1800),
             interrupt: Interrupt::default(),
+            environment: Vec::new(),
         };
         Bench { launcher, library, scratch: tempfile::tempdir().unwrap() }
     }
@@ -260,6 +262,7 @@ impl Bench {
             dimensions: Default::default(),
             input_files: Default::default(),
             memory,
+            gpu: None,
             plan: plan.clone(),
             trace: false,
             runs: false,

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod command;
 pub mod compare;
 pub mod config;
+pub mod device;
 pub mod estimate;
 pub mod git;
 pub mod github;

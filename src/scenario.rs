@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::expand::{Overrides, PlanError, Planned, expand, idle_budgets};
 pub use self::partition::{Partition, divide};
 pub use crate::config::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
+pub use crate::config::{ConvolutionSearch, CudaOptions};
 
 /// One point of the measured matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +35,14 @@ pub struct Scenario {
     pub image: Option<ImageSize>,
     /// Intra-operator threads.
     pub threads: u32,
+    /// How the CUDA provider is set up; `None` on another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda: Option<CudaOptions>,
 }
 
 impl Scenario {
     /// The canonical id: model, `@`, provider, precision, optimization, then `b`atch, `s`equence and `i`mage where the
-    /// scenario has them, and `t`hreads.
+    /// scenario has them, `t`hreads, and what of the provider's options is not the default.
     pub fn id(&self) -> ScenarioId {
         let mut id = format!(
             "{}@{}-{}-{}",
@@ -59,6 +63,10 @@ impl Scenario {
                 id.push_str(letter);
                 id.push_str(&size);
             }
+        }
+        for part in self.cuda.iter().flat_map(CudaOptions::id_parts) {
+            id.push('-');
+            id.push_str(&part);
         }
         ScenarioId(id)
     }

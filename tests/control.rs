@@ -32,6 +32,7 @@ fn launch(source: ModelSource, optimization: Optimization, optimized_model: Opti
         sequence: None,
         image: None,
         threads: 1,
+        cuda: None,
     };
     let job = LaunchJob {
         schema: JOB_SCHEMA,
@@ -41,6 +42,7 @@ fn launch(source: ModelSource, optimization: Optimization, optimized_model: Opti
         dimensions: Default::default(),
         input_files: Default::default(),
         memory: Default::default(),
+        gpu: None,
         runs: false,
         plan: Plan { warmup_runs: 1, min_iterations: 1, max_iterations: 1, time_budget_s: 60.0, seed: 1 },
         trace: true,

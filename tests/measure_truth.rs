@@ -45,6 +45,7 @@ fn scenario(model: ModelRef, optimization: Optimization) -> Scenario {
         sequence: None,
         image: None,
         threads: 1,
+        cuda: None,
     }
 }
 
@@ -62,6 +63,7 @@ fn launch(source: ModelSource, scenario: Scenario, plan: Plan) -> LaunchResult {
         dimensions: Default::default(),
         input_files: Default::default(),
         memory: Default::default(),
+        gpu: None,
         plan,
         scratch_dir: scratch.path().to_owned(),
         trace: false,
@@ -337,6 +339,7 @@ fn an_operator_that_nobody_has_is_named_with_its_node() {
         dimensions: Default::default(),
         input_files: Default::default(),
         memory: Default::default(),
+        gpu: None,
         plan: plan(1),
         scratch_dir: scratch.path().to_owned(),
         trace: false,

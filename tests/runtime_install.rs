@@ -8,9 +8,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use nongemm::runtime::cuda::{Toolkit, surroundings};
 use nongemm::runtime::{
     Choice, Client, ClientKind, InstallEvent, Library, LocateOptions, Origin, Refusal, RuntimeError, Version,
-    default_clients, locate, locate_choice, probe,
+    default_clients, locate, locate_choice, locate_gpu, probe,
 };
 
 /// A search that sees nothing of this machine but the given cache directory.
@@ -387,7 +388,8 @@ fn the_installed_library_loads_and_lists_its_providers() {
     let providers = nongemm::runtime::available_providers().unwrap();
     assert!(providers.iter().any(|provider| provider == "CPUExecutionProvider"), "{providers:?}");
     assert!(nongemm::runtime::environment().is_ok());
-    assert!(nongemm::runtime::why_not_cuda(library).unwrap().contains("not beside this one"));
+    let why = surroundings(library, &Toolkit::default()).unwrap_err().to_string();
+    assert!(why.contains("not beside it"), "{why}");
     let other = Library { path: "/elsewhere/libonnxruntime.so".into(), ..library.clone() };
     assert!(matches!(nongemm::runtime::load(&other), Err(RuntimeError::AlreadyLoaded { .. })));
 }
@@ -455,9 +457,8 @@ fn a_cuda_build_on_a_machine_without_cuda_says_what_is_missing() {
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-o"]).arg(&provider).arg(&source).arg("-L").arg(directory.path());
     assert!(cc.arg("-l:libcublas_of_a_test.so.99").status().unwrap().success());
-    let why = nongemm::runtime::why_not_cuda(&library).unwrap();
-    // With a driver the libraries are looked at next, and this one is on nobody's path.
-    assert!(why.contains("no NVIDIA driver") || why.contains("libcublas_of_a_test.so.99"), "{why}");
+    let why = surroundings(&library, &Toolkit::default()).unwrap_err().to_string();
+    assert!(why.contains("libcublas_of_a_test.so.99") && why.contains("nvidia-cudnn-cu13"), "{why}");
 }
 
 #[cfg(unix)]
@@ -581,4 +582,59 @@ fn a_library_that_was_named_for_a_side_is_refused_by_the_name_of_its_flag() {
     let missing = Choice::Path(directory.path().join("missing.so"));
     let error = locate_choice(&missing, "--base-runtime", &isolated(directory.path()), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("it was given by --base-runtime"), "{error}");
+}
+
+/// A directory like that of a Python installation, with a library in its package, and an interpreter that finds it.
+#[cfg(target_os = "linux")]
+fn python_with(site: &Path, with_cuda: bool) -> String {
+    let capi = site.join("onnxruntime").join("capi");
+    std::fs::create_dir_all(&capi).unwrap();
+    std::fs::write(site.join("onnxruntime/__init__.py"), "").unwrap();
+    std::fs::rename(fake_library(site, "1.31.1", 31), capi.join("libonnxruntime.so.1.31.1")).unwrap();
+    if with_cuda {
+        std::fs::write(capi.join("libonnxruntime_providers_cuda.so"), "").unwrap();
+    }
+    let interpreter = site.join("python-of-test");
+    std::fs::write(&interpreter, format!("#!/bin/sh\nPYTHONPATH='{}' exec python3 \"$@\"\n", site.display())).unwrap();
+    make_executable(&interpreter);
+    interpreter.to_str().unwrap().to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn for_cuda_a_package_without_its_provider_is_passed_over_for_one_with_it() {
+    let (cpu, gpu) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cache = tempfile::tempdir().unwrap();
+    let interpreters = vec![python_with(cpu.path(), false), python_with(gpu.path(), true)];
+    let options = LocateOptions { interpreters: interpreters.clone(), offline: true, ..isolated(cache.path()) };
+    let library = locate_gpu(&options, &mut |_| {}).unwrap();
+    assert_eq!(library.origin, Origin::PythonSitePackages { interpreter: interpreters[1].clone() });
+    let passed_over = library.considered.iter().find(|place| place.path.starts_with(cpu.path())).unwrap();
+    assert!(passed_over.why_not.contains("build without CUDA"), "{passed_over:?}");
+    let without = LocateOptions { interpreters: interpreters[..1].to_vec(), ..options };
+    let error = locate_gpu(&without, &mut |_| {}).unwrap_err().to_string();
+    for part in ["--offline forbids", "build without CUDA", "pip install onnxruntime-gpu==1.31.1"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn the_package_with_cuda_is_asked_for_by_its_name_and_must_be_the_published_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "#!/usr/bin/env python3\nimport sys, zipfile\n\
+                  assert sys.argv[-1] == 'onnxruntime-gpu==1.31.1', sys.argv\n\
+                  with zipfile.ZipFile('onnxruntime_gpu-1.31.1-cp312.whl', 'w') as wheel:\n    \
+                  wheel.writestr('onnxruntime/capi/libonnxruntime.so.1.31.1', b'something else')\n";
+    let pip = directory.path().join("pip");
+    std::fs::write(&pip, script).unwrap();
+    make_executable(&pip);
+    let npm = Client::new("npm-that-has-no-such-build", &[], ClientKind::Npm);
+    let clients = vec![npm, Client::new(pip, &[], ClientKind::Pip)];
+    let options = LocateOptions { clients, ..isolated(&directory.path().join("cache")) };
+    let mut events = Vec::new();
+    let error = locate_gpu(&options, &mut |event| events.push(event)).unwrap_err().to_string();
+    assert!(error.contains("is not the published one") && !error.contains("npm-that"), "{error}");
+    assert!(events.iter().any(|event| event.to_string().contains("downloading onnxruntime-gpu 1.31.1")), "{events:?}");
+    assert_eq!(names_in(&directory.path().join("cache/onnxruntime/gpu")), [".lock"]);
 }

@@ -462,6 +462,7 @@ fn measured(path: &Path) -> LaunchResult {
         ),
         input_files: Default::default(),
         memory: Default::default(),
+        gpu: None,
         plan: Plan { warmup_runs: 2, min_iterations: 8, max_iterations: 8, time_budget_s: 60.0, seed: 1 },
         trace: false,
         runs: false,
@@ -481,6 +482,7 @@ fn scenario(path: &Path) -> Scenario {
         sequence: None,
         image: None,
         threads: 1,
+        cuda: None,
     }
 }
 

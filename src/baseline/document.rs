@@ -2,7 +2,8 @@
 
 use crate::scenario::{Provider, ScenarioId};
 use crate::summary::{
-    Field, OperatorKey, OperatorPast, OperatorSummary, Past, Sample, Side, SideOperator, SideShape, Summary,
+    Clock, Field, GpuFacts, OperatorKey, OperatorPast, OperatorSummary, Past, Sample, Side, SideOperator, SideShape,
+    Summary, clock_field, gpu_facts,
 };
 use crate::taxonomy::{self, Group};
 
@@ -26,6 +27,8 @@ pub struct Document {
     pub protocol: u32,
     /// The machine class that the times hold for.
     pub fingerprint: Fingerprint,
+    /// Where its times come from.
+    pub clock: Clock,
     /// What else was true when it was last accepted as a whole.
     pub recorded: Recorded,
     /// Unprofiled latency in microseconds, a value per launch.
@@ -47,6 +50,8 @@ pub struct Recorded {
     pub model_sha256: String,
     /// CPU model as the processor names itself.
     pub cpu: String,
+    /// What drove the GPU; nothing for a provider on the CPU.
+    pub gpu: GpuFacts,
     /// Day of the measurement, `YYYY-MM-DD`.
     pub date: String,
     /// Launches.
@@ -111,6 +116,7 @@ impl Document {
             onnxruntime: summary.onnxruntime.clone(),
             model_sha256: summary.model_sha256.clone(),
             cpu: facts.cpu,
+            gpu: summary.gpu.as_ref().map(driven_by).unwrap_or_default(),
             date: facts.date,
             launches: u32::try_from(summary.latency_us.len()).unwrap_or(u32::MAX),
             iterations: summary.iterations,
@@ -120,6 +126,7 @@ impl Document {
             id: summary.id.clone(),
             protocol: summary.protocol,
             fingerprint,
+            clock: summary.clock,
             history: vec![Accepted::first(&recorded, &latency_us)],
             recorded,
             latency_us,
@@ -143,13 +150,16 @@ impl Document {
             share: if total_us > 0.0 { operator.self_us.median() / total_us } else { 0.0 },
         };
         Side {
-            machine: self.fingerprint.fields(),
-            facts: vec![
+            machine: self.fingerprint.fields().into_iter().chain(clock_field(self.clock)).collect(),
+            facts: [
                 Field::new("model", &self.recorded.model_sha256),
                 Field::new("onnxruntime", &self.recorded.onnxruntime),
                 Field::new("tool", &self.recorded.tool),
                 Field::new("cpu", &self.recorded.cpu),
-            ],
+            ]
+            .into_iter()
+            .chain(gpu_facts(&self.recorded.gpu))
+            .collect(),
             protocol: self.protocol,
             centred: true,
             past: self.past(),
@@ -200,6 +210,11 @@ pub(super) fn identity(label: &str, own: Provider) -> Identity {
         Some((key, provider)) => (OperatorKey(key.to_owned()), provider.to_owned()),
         None => (OperatorKey(label.to_owned()), own.onnxruntime_name().to_owned()),
     }
+}
+
+/// What a baseline keeps of a GPU: its name is in the machine class, and the profiler's release has no part in times.
+fn driven_by(gpu: &GpuFacts) -> GpuFacts {
+    GpuFacts { name: None, cupti: None, ..gpu.clone() }
 }
 
 /// The group of an operator: a file holds keys alone.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::scenario::{Provider, ScenarioId};
-use crate::summary::{PROTOCOL, Sample, SideShape};
+use crate::summary::{Clock, GpuFacts, PROTOCOL, Sample, SideShape};
 
 use super::BaselineError;
 use super::document::{BASELINE_SCHEMA, Document, OperatorBaseline, Recorded, identity};
@@ -47,6 +47,8 @@ struct RawMachine {
     instruction_set: String,
     provider: Provider,
     gpu: Option<String>,
+    #[serde(default)]
+    clock: Clock,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +58,9 @@ struct RawRecorded {
     onnxruntime: String,
     model_sha256: String,
     cpu: String,
+    driver: Option<String>,
+    cuda: Option<String>,
+    cudnn: Option<String>,
     date: String,
     launches: u32,
     iterations: u32,
@@ -137,7 +142,9 @@ impl Reader<'_> {
             return Err(self.invalid(&raw.scenario.span(), problem));
         }
         let machine_span = raw.machine.span();
-        let fingerprint = self.fingerprint(raw.machine.into_inner(), &machine_span)?;
+        let machine = raw.machine.into_inner();
+        let clock = machine.clock;
+        let fingerprint = self.fingerprint(machine, &machine_span)?;
         let own = fingerprint.provider;
         let latency_us = self.sample("[latency] launches-us", &raw.latency.launches_us)?;
         self.agrees("[latency] median-us", &raw.latency.median_us, latency_us.median())?;
@@ -152,11 +159,18 @@ impl Reader<'_> {
             id: ScenarioId(raw.scenario.into_inner()),
             protocol: raw.protocol.into_inner(),
             fingerprint,
+            clock,
             recorded: Recorded {
                 tool: recorded.tool,
                 onnxruntime: recorded.onnxruntime,
                 model_sha256: recorded.model_sha256,
                 cpu: recorded.cpu,
+                gpu: GpuFacts {
+                    driver: recorded.driver,
+                    cuda: recorded.cuda,
+                    cudnn: recorded.cudnn,
+                    ..GpuFacts::default()
+                },
                 date: recorded.date,
                 launches: recorded.launches,
                 iterations: recorded.iterations,

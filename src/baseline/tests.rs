@@ -11,7 +11,7 @@ use super::number::rounded;
 use super::*;
 use crate::scenario::{Provider, ScenarioId};
 use crate::summary::testing::{Noise, Op, bert, id, launch, launches, op, summary_of};
-use crate::summary::{OperatorKey, Sample, SideShape};
+use crate::summary::{Clock, GpuFacts, OperatorKey, Sample, SideShape};
 
 const FOLDER: &str = "baselines/linux-x86_64-avx512-cpu";
 
@@ -390,6 +390,8 @@ prop_compose! {
         text in "\\PC*",
         iterations in any::<u32>(),
         gpu in prop::option::of("[A-Z][A-Za-z0-9 ]{0,8}"),
+        clock in prop_oneof![Just(Clock::Host), Just(Clock::DeviceCupti), Just(Clock::DeviceSynchronous)],
+        cudnn in prop::option::of("\\PC*"),
     ) -> Document {
         operators.sort_by(|a, b| (&a.key, &a.provider).cmp(&(&b.key, &b.provider)));
         operators.dedup_by(|a, b| (&a.key, &a.provider) == (&b.key, &b.provider));
@@ -398,10 +400,12 @@ prop_compose! {
             number += step;
             Accepted { number, ..accepted }
         });
-        let recorded = Recorded { cpu: text, iterations, ..document().recorded };
+        let driven_by = GpuFacts { cudnn, ..GpuFacts::default() };
+        let recorded = Recorded { cpu: text, iterations, gpu: driven_by, ..document().recorded };
         let provider = if gpu.is_some() { Provider::Cuda } else { Provider::Cpu };
         Document {
             fingerprint: Fingerprint { provider, gpu, ..here() },
+            clock,
             recorded,
             latency_us: Sample(latency.into_iter().map(rounded).collect()),
             operators,

@@ -52,6 +52,7 @@ impl Document {
             Document { operators: self.operators_after(new, update), history: self.history.clone(), ..self.clone() };
         if update.lines == Lines::All {
             next.protocol = new.protocol;
+            next.clock = new.clock;
         }
         if update.latency {
             next.latency_us = new.latency_us.clone();

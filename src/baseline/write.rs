@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::scenario::Provider;
-use crate::summary::{Sample, SideShape};
+use crate::summary::{Sample, SideShape, gpu_facts};
 
 use super::document::{BASELINE_SCHEMA, Document, OperatorBaseline, label};
 use super::fingerprint::provider_name;
@@ -67,12 +67,18 @@ impl Document {
         if let Some(gpu) = &self.fingerprint.gpu {
             writeln!(out, "gpu = {}", quoted(gpu))?;
         }
+        if !self.clock.is_host() {
+            writeln!(out, "clock = {}", quoted(self.clock.name()))?;
+        }
 
         writeln!(out, "\n[recorded]")?;
         writeln!(out, "tool = {}", quoted(&recorded.tool))?;
         writeln!(out, "onnxruntime = {}", quoted(&recorded.onnxruntime))?;
         writeln!(out, "model-sha256 = {}", quoted(&recorded.model_sha256))?;
         writeln!(out, "cpu = {}", quoted(&recorded.cpu))?;
+        for field in gpu_facts(&recorded.gpu) {
+            writeln!(out, "{} = {}", field.name, quoted(&field.value))?;
+        }
         writeln!(out, "date = {}", quoted(&recorded.date))?;
         writeln!(out, "launches = {}", recorded.launches)?;
         writeln!(out, "iterations = {}", recorded.iterations)?;

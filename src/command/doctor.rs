@@ -43,6 +43,9 @@ pub enum RuntimeState {
         providers: Vec<String>,
         /// Why scenarios on CUDA cannot run; `None` where nothing is missing.
         why_not_cuda: Option<String>,
+        /// What scenarios on CUDA have, where they can run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cuda: Option<String>,
     },
     /// There is none that works.
     Missing {
@@ -87,8 +90,11 @@ fn ready(options: &LocateOptions, event: &mut dyn FnMut(InstallEvent)) -> Result
     let library = runtime::locate(options, event)?;
     runtime::load(&library)?;
     let providers = runtime::available_providers()?;
-    let why_not_cuda = runtime::why_not_cuda(&library);
-    Ok(RuntimeState::Ready { library, providers, why_not_cuda })
+    let (cuda, why_not_cuda) = match runtime::cuda::diagnose(options) {
+        Ok(cuda) => (Some(cuda), None),
+        Err(why) => (None, Some(why)),
+    };
+    Ok(RuntimeState::Ready { library, providers, why_not_cuda, cuda })
 }
 
 /// Writes it for a machine: the JSON form of [`Doctor`] on one line.
@@ -125,18 +131,27 @@ fn render_runtime(runtime: &RuntimeState, out: &mut dyn Write) -> io::Result<()>
             row(out, "missing", lines.next().unwrap_or_default())?;
             lines.try_for_each(|line| row(out, "", line.trim_start()))
         }
-        RuntimeState::Ready { library, providers, why_not_cuda } => {
+        RuntimeState::Ready { library, providers, why_not_cuda, cuda } => {
             row(out, "version", &library.version.to_string())?;
             row(out, "library", &library.path.display().to_string())?;
             row(out, "chosen", &library.origin.to_string())?;
             row(out, "providers", &providers.join(", "))?;
-            row(out, "CUDA", &why_not_cuda.as_ref().map_or_else(|| "yes".to_owned(), |why| format!("no: {why}")))?;
+            row(out, "CUDA", &cuda_row(cuda.as_deref(), why_not_cuda.as_deref()))?;
             for (index, place) in library.considered.iter().enumerate() {
                 let label = if index == 0 { "passed over" } else { "" };
                 row(out, label, &format!("{}: {}", place.path.display(), place.why_not))?;
             }
             Ok(())
         }
+    }
+}
+
+/// Whether scenarios on CUDA can run, with what or why not.
+fn cuda_row(cuda: Option<&str>, why_not: Option<&str>) -> String {
+    match (why_not, cuda) {
+        (Some(why), _) => format!("no: {why}"),
+        (None, Some(cuda)) => format!("yes: {cuda}"),
+        (None, None) => "yes".to_owned(),
     }
 }
 
@@ -269,6 +284,7 @@ mod tests {
             library,
             providers: vec!["CPUExecutionProvider".into()],
             why_not_cuda: Some("the CUDA provider is a library of its own, libonnxruntime_providers_cuda.so, which is not beside this one: install it".into()),
+            cuda: None,
         };
         Doctor { schema: DOCTOR_SCHEMA, tool: "0.1.0".into(), runtime, machine, threads: 1, harms }
     }

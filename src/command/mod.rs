@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod explain;
 pub mod export;
 mod gate;
+mod gpu;
 mod held;
 pub mod init;
 mod launch;

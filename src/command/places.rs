@@ -11,7 +11,7 @@ use toml::Spanned;
 use crate::baseline::{Fingerprint, Store};
 use crate::config::{Config, Origin};
 use crate::report::render::annotations::Note;
-use crate::report::{FindingCode, Report, ScenarioId, ScenarioReport};
+use crate::report::{FindingCode, Report, ScenarioId, ScenarioReport, ScenarioResult};
 
 use super::Terminal;
 
@@ -108,12 +108,16 @@ fn files(config: &Config, report: &Report) -> BTreeMap<ScenarioId, PathBuf> {
 /// The machine class that a scenario of the report was measured on.
 fn class(report: &Report, scenario: &ScenarioReport) -> Fingerprint {
     let machine = &report.machine;
+    let gpu = match &scenario.result {
+        ScenarioResult::Measured { summary } => summary.gpu.as_ref().and_then(|gpu| gpu.name.clone()),
+        ScenarioResult::Failed { .. } => None,
+    };
     Fingerprint {
         os: machine.os.clone(),
         arch: machine.arch.clone(),
         instruction_set: machine.instruction_set.clone(),
         provider: scenario.scenario.provider,
-        gpu: None,
+        gpu,
     }
 }
 

@@ -193,6 +193,7 @@ impl<'a> Judgement<'a> {
             named: BTreeMap::new(),
             latency: None,
             comparable: comparison.protocol.is_none()
+                && comparison.fingerprint.is_empty()
                 && comparison.machine_factor.is_some()
                 && !has_cause(comparison, "cpu")
                 && !(ambiguous && saved.is_some()),
@@ -242,6 +243,8 @@ fn all_lines(judgement: &Judgement<'_>, result: &SavedResult, wanted: &Wanted) -
         "asked for".to_owned()
     } else if let Some(protocol) = &comparison.protocol {
         format!("measured by protocol {}, the baseline by {}", protocol.head, protocol.base)
+    } else if let Some(field) = comparison.fingerprint.first() {
+        format!("measured with {} {}, the baseline with {}", field.field, field.head, field.base)
     } else if has_cause(comparison, "cpu") {
         "another CPU model".to_owned()
     } else if result.command != "check" {

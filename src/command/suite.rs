@@ -8,7 +8,7 @@ use serde_json::to_string;
 use crate::baseline::Fingerprint;
 use crate::cli::{DimensionArgs, MeasureArgs};
 use crate::config::{Config, Inputs, Measure, ZooEntry};
-use crate::estimate::{self, Rates, Refusal};
+use crate::estimate::{self, Rates};
 use crate::machine;
 use crate::measure::inputs::InputFiles;
 use crate::measure::job::{JOB_SCHEMA, LaunchJob, ModelSource, Plan};
@@ -23,6 +23,7 @@ use crate::summary::{OperatorKey, summarize};
 use crate::taxonomy::{self, Group};
 use crate::zoo;
 
+use super::gpu::{self, GpuSetup};
 use super::results::Results;
 use super::{Terminal, costs};
 
@@ -51,6 +52,8 @@ pub(super) struct Session {
     launcher: Launcher,
     /// What launches may take; `None` where that is not known or not asked for.
     memory_bytes: Option<u64>,
+    /// The GPU, or why there is none to use; `None` where no scenario asks for one.
+    gpu: Option<Result<GpuSetup, String>>,
     scratch: tempfile::TempDir,
 }
 
@@ -75,7 +78,7 @@ impl Session {
 
     /// The same with an ONNX Runtime that is chosen already.
     pub fn with_library(
-        terminal: &Terminal,
+        terminal: &mut Terminal,
         config: Config,
         suite: Suite,
         arguments: &MeasureArgs,
@@ -87,7 +90,12 @@ impl Session {
             arguments: Vec::new(),
             timeout: measure.timeout(),
             interrupt: terminal.interrupt.clone(),
+            environment: Vec::new(),
         };
+        let planned = suite.own();
+        let asked = suite.beside_gpu || planned.iter().any(on_gpu);
+        // A GPU that cannot be used costs the scenarios that ask for it, and no others.
+        let gpu = asked.then(|| gpu::set_up(terminal, &config.cuda).map_err(|error| format!("{error:#}")));
         Ok(Session {
             machine: machine_facts(&library),
             results: Results::beside(&config, arguments.pending),
@@ -96,7 +104,8 @@ impl Session {
                 .tempdir()
                 .context("no temporary folder can be made")?,
             config,
-            planned: suite.own(),
+            planned,
+            gpu,
             suite,
             library,
             measure,
@@ -109,7 +118,7 @@ impl Session {
     pub fn measure(&self, planned: &Planned, terminal: &mut Terminal) -> anyhow::Result<ScenarioResult> {
         if let Some(refusal) = self.refuse(planned) {
             terminal.status.advance(self.launches_each());
-            return Ok(failed(&refusal.to_string(), &[]));
+            return Ok(failed(&refusal, &[]));
         }
         let mut launches = Vec::new();
         for number in 1..=self.measure.launches {
@@ -130,13 +139,23 @@ impl Session {
         })
     }
 
-    /// Refuses what the kernel would kill. Memory of a GPU is not looked at.
-    pub fn refuse(&self, planned: &Planned) -> Option<Refusal> {
-        if planned.scenario.provider != Provider::Cpu {
-            return None;
+    /// Refuses what cannot run: on the CPU what the kernel would kill, on a GPU what does not fit onto it, and everything
+    /// where there is none.
+    pub fn refuse(&self, planned: &Planned) -> Option<String> {
+        let estimate = || costs::estimate(planned, &Rates::fixed(planned.scenario.threads));
+        match (planned.scenario.provider, &self.gpu) {
+            (Provider::Cpu, _) => {
+                let refusal = estimate::refuse(estimate()?.peak_rss_bytes, self.memory_bytes)?;
+                Some(refusal.to_string())
+            }
+            (Provider::Cuda, Some(Ok(setup))) => {
+                // Not known either where nobody wants to hear it.
+                self.memory_bytes?;
+                gpu::refusal(estimate()?.weights_bytes, &setup.gpu)
+            }
+            (Provider::Cuda, Some(Err(why))) => Some(why.clone()),
+            (Provider::Cuda, None) => Some("no GPU was looked for".to_owned()),
         }
-        let estimate = costs::estimate(planned, &Rates::fixed(planned.scenario.threads))?;
-        estimate::refuse(estimate.peak_rss_bytes, self.memory_bytes)
     }
 
     /// The report of what became of the scenarios; its outcome is not decided yet.
@@ -183,12 +202,13 @@ impl Session {
     fn job(&self, planned: &Planned, library: &Library, seed: u64) -> LaunchJob {
         LaunchJob {
             schema: JOB_SCHEMA,
-            library: library.path.clone(),
+            library: self.library_for(planned, library).path.clone(),
             scenario: planned.scenario.clone(),
             source: model_source(planned),
             dimensions: planned.dimensions.clone(),
             input_files: input_files(planned.inputs.as_ref()),
             memory: Default::default(),
+            gpu: self.gpu_for(planned).map(|setup| setup.job.clone()),
             plan: Plan {
                 warmup_runs: self.measure.warmup,
                 min_iterations: self.measure.min_iterations,
@@ -204,14 +224,21 @@ impl Session {
     }
 
     fn start(&self, job: LaunchJob) -> Result<LaunchResult, LaunchFailure> {
+        if let (Provider::Cuda, None, Some(Err(why))) = (job.scenario.provider, &job.gpu, &self.gpu) {
+            return Err(LaunchFailure::Refused { message: why.clone() });
+        }
         let scratch = tempfile::tempdir_in(self.scratch.path()).map_err(|source| LaunchFailure::Io {
             action: "create a folder in",
             path: self.scratch.path().to_owned(),
             source,
         })?;
         let job = LaunchJob { scratch_dir: scratch.path().to_owned(), ..job };
+        let environment = match (&job.gpu, &self.gpu) {
+            (Some(_), Some(Ok(setup))) => setup.environment.clone(),
+            _ => Vec::new(),
+        };
         let job = to_string(&job).map_err(|error| LaunchFailure::Unreadable { reason: error.to_string() })?;
-        self.launcher.launch(&job, scratch.path())
+        Launcher { environment, ..self.launcher.clone() }.launch(&job, scratch.path())
     }
 
     /// A folder for files of this session, gone with it at the latest.
@@ -230,9 +257,22 @@ impl Session {
         self.measure.launches.into()
     }
 
+    /// The GPU that a scenario runs on, where it asks for one and there is one.
+    fn gpu_for(&self, planned: &Planned) -> Option<&GpuSetup> {
+        let setup = self.gpu.as_ref()?.as_ref().ok()?;
+        on_gpu(planned).then_some(setup)
+    }
+
+    /// The build with CUDA in place of the one that was found for the CPU; what was asked for by name stays.
+    fn library_for<'a>(&'a self, planned: &Planned, library: &'a Library) -> &'a Library {
+        let found = library.path == self.library.path;
+        self.gpu_for(planned).filter(|_| found).map_or(library, |setup| &setup.library)
+    }
+
     /// The machine class that a scenario's times hold for.
     pub fn fingerprint(&self, provider: Provider) -> Fingerprint {
-        fingerprint(provider)
+        let gpu = self.gpu.as_ref().and_then(|setup| setup.as_ref().ok()).filter(|_| provider == Provider::Cuda);
+        Fingerprint { gpu: gpu.map(|setup| setup.gpu.name.clone()), ..fingerprint(provider) }
     }
 }
 
@@ -316,12 +356,19 @@ pub(super) fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure 
 pub(super) struct Suite {
     whole: Vec<Planned>,
     partition: Option<Partition>,
+    /// True where something that is measured along with it runs on a GPU.
+    beside_gpu: bool,
 }
 
 impl Suite {
     /// The whole, of which `partition` is measured here.
     pub fn new(whole: Vec<Planned>, partition: Option<Partition>) -> Suite {
-        Suite { whole, partition }
+        Suite { whole, partition, beside_gpu: false }
+    }
+
+    /// The same where these scenarios are measured too, as the other side of a comparison.
+    pub fn beside(self, others: &[Planned]) -> Suite {
+        Suite { beside_gpu: others.iter().any(on_gpu), ..self }
     }
 
     /// Every scenario.
@@ -358,6 +405,10 @@ impl Suite {
         let own = self.whole.iter().zip(parts).filter(|(_, part)| *part == partition.index);
         own.map(|(planned, _)| planned.clone()).collect()
     }
+}
+
+fn on_gpu(planned: &Planned) -> bool {
+    planned.scenario.provider == Provider::Cuda
 }
 
 /// What a scenario that cannot be estimated counts for, in seconds.

@@ -14,6 +14,7 @@ pub(super) fn planned() -> Planned {
         sequence: Some(128),
         image: None,
         threads: 1,
+        cuda: None,
     };
     Planned {
         id: scenario.id(),

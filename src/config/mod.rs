@@ -1,5 +1,6 @@
 //! `nongemm.toml` and Cargo metadata: raw as typed, and resolved. Imports no stage and prints nothing.
 
+mod cuda;
 pub mod dimension;
 mod error;
 mod models;
@@ -12,6 +13,7 @@ mod suggest;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use cuda::{ConvolutionSearch, Cuda, CudaOptions, GpuClock};
 pub use error::{ConfigError, Diagnostic};
 pub use models::{has_wildcard, looks_like_path, name_of_file, safe_name};
 pub use resolved::{

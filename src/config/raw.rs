@@ -9,6 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, SeqAccess, Vi
 
 use crate::zoo::Tier;
 
+use super::cuda::{ConvolutionSearch, GpuClock};
 use super::dimension::{Optimization, Precision, Provider, Weights};
 use super::resolved::Level;
 
@@ -24,6 +25,7 @@ pub(super) struct Raw {
     pub rule: Option<Vec<RawRule>>,
     pub compare: RawCompare,
     pub signoff: RawSignOff,
+    pub cuda: RawCuda,
     pub budget: Option<Vec<RawBudget>>,
 }
 
@@ -143,6 +145,17 @@ pub(super) struct RawCompare {
 pub(super) struct RawSignOff {
     pub tier: Option<Tier>,
     pub launches: Option<i64>,
+}
+
+/// `[cuda]`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct RawCuda {
+    pub device: Option<i64>,
+    pub clock: Option<GpuClock>,
+    pub cudnn_search: Option<ConvolutionSearch>,
+    pub tf32: Option<bool>,
+    pub arena_limit_mib: Option<i64>,
 }
 
 /// A command: a line for the shell, or a program and its arguments.

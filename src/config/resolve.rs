@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::verdict::{ALPHA, Looks};
 
-use super::dimension::{ImageSize, Optimization, Precision, Provider};
+use super::cuda::{Cuda, CudaOptions};
+use super::dimension::{ImageSize, Optimization, Provider};
 use super::error::ConfigError;
 use super::models;
 use super::raw::{Many, Raw, RawGate, RawImage, RawPrepare};
@@ -56,6 +57,7 @@ pub(super) fn resolve(found: &Found, around: &Surroundings<'_>) -> Result<Config
         rules: rules::resolve(layers)?,
         compare: compare(layers, around)?,
         signoff: sign_off(layers)?,
+        cuda: cuda(layers)?,
         budgets: budgets(layers)?,
     })
 }
@@ -68,7 +70,7 @@ fn suite(layers: &[Layer]) -> Result<Dimensions, ConfigError> {
     let optimization = choices(pick(layers, |raw| raw.suite.optimization.as_ref()), &at("optimization"))?;
     Ok(Dimensions {
         provider: if provider.is_empty() { vec![Provider::Cpu] } else { provider },
-        precision: if precision.is_empty() { vec![Precision::Fp32] } else { precision },
+        precision,
         optimization: if optimization.is_empty() { vec![Optimization::All] } else { optimization },
         batch: counts(pick(layers, |raw| raw.suite.batch.as_ref()), &at("batch"))?,
         sequence: counts(pick(layers, |raw| raw.suite.sequence.as_ref()), &at("sequence"))?,
@@ -226,6 +228,25 @@ fn sign_off(layers: &[Layer]) -> Result<SignOff, ConfigError> {
     Ok(SignOff {
         tier: pick(layers, |raw| raw.signoff.tier.as_ref()).map(|(_, &tier)| tier),
         launches: launches.map(|(layer, &value)| whole(layer, value, 1, &path)).transpose()?,
+    })
+}
+
+fn cuda(layers: &[Layer]) -> Result<Cuda, ConfigError> {
+    let at = |key: &'static str| [Step::Key("cuda"), Step::Key(key)];
+    let default = Cuda::default();
+    let count = |found: Option<Located<'_, i64>>, key: &'static str, least: u32| {
+        found.map(|(layer, &value)| whole(layer, value, least, &at(key))).transpose()
+    };
+    let options = CudaOptions {
+        cudnn_search: pick(layers, |raw| raw.cuda.cudnn_search.as_ref())
+            .map_or(default.options.cudnn_search, |(_, &search)| search),
+        tf32: pick(layers, |raw| raw.cuda.tf32.as_ref()).map_or(default.options.tf32, |(_, &tf32)| tf32),
+        arena_limit_mib: count(pick(layers, |raw| raw.cuda.arena_limit_mib.as_ref()), "arena-limit-mib", 1)?,
+    };
+    Ok(Cuda {
+        device: count(pick(layers, |raw| raw.cuda.device.as_ref()), "device", 0)?.unwrap_or(default.device),
+        clock: pick(layers, |raw| raw.cuda.clock.as_ref()).map_or(default.clock, |(_, &clock)| clock),
+        options,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::taxonomy::Group;
 use crate::verdict::{FindingCode, Looks, Policy};
 use crate::zoo::Tier;
 
+use super::cuda::Cuda;
 use super::dimension::{ImageSize, Optimization, Precision, Provider, Weights};
 
 /// A model that the program builds itself, as far as a configuration must know it. The registry is the zoo's; a
@@ -58,6 +59,8 @@ pub struct Config {
     pub compare: Compare,
     /// How a release is measured.
     pub signoff: SignOff,
+    /// How scenarios on CUDA are run.
+    pub cuda: Cuda,
     /// Limits that hold without a baseline.
     pub budgets: Vec<Budget>,
 }
@@ -118,7 +121,7 @@ pub struct Dimensions {
     /// Execution providers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub provider: Vec<Provider>,
-    /// Number formats.
+    /// Number formats. An empty list means fp16 for built-in models on CUDA, else fp32.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub precision: Vec<Precision>,
     /// Graph optimization levels.

@@ -73,10 +73,11 @@ fn chain_cost(engine: &Engine, threads: u32, scratch: &Path, operator: &str, inp
 
 fn run_chain(mut session: BoundSession, stem: &Path, encoding: NameEncoding) -> Result<f64, LaunchError> {
     let plan = Plan { warmup_runs: 4, min_iterations: PAIRS, max_iterations: PAIRS, ..Plan::default() };
-    let calm = Runs::make(&mut session, &plan, stem, encoding)
+    let calm = Runs::make(&mut session, &plan, stem, encoding, None)
         .map_err(|error| match error {
             RunsError::Session(error) => LaunchError::Calibration(error),
             RunsError::Profile(error) => LaunchError::CalibrationProfile(error),
+            RunsError::Device(source) => LaunchError::Device { source },
         })?
         .calm();
     let periods: Vec<f64> = calm

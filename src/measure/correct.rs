@@ -1,5 +1,8 @@
 //! Tallies -> node records with the profiler's cost removed, and what a reader must doubt.
 
+use std::collections::BTreeMap;
+
+use crate::measure::device;
 use crate::measure::prepare::Prepared;
 use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord, OverheadEstimate};
 use crate::measure::runs::{Calm, median};
@@ -111,7 +114,17 @@ fn scale(timed: &[Timed], overhead: &OverheadEstimate, excess_us: f64, error_us:
 }
 
 fn record(timed: Timed, prepared: &Prepared, self_us: f64) -> NodeRecord {
-    let node = timed.node;
+    record_of(timed.node, timed.executions, timed.raw_us, self_us, prepared)
+}
+
+/// A node with its times per run.
+pub(super) fn record_of(
+    node: NodeTally,
+    executions: f64,
+    raw_us: f64,
+    self_us: f64,
+    prepared: &Prepared,
+) -> NodeRecord {
     let domain = prepared.domain_of(&node.name, &node.op_type);
     NodeRecord {
         inserted: domain.is_none() && node.op_type == "Cast" && node.name.starts_with(INSERTED_CAST),
@@ -122,9 +135,10 @@ fn record(timed: Timed, prepared: &Prepared, self_us: f64) -> NodeRecord {
         depth: node.depth,
         inputs: node.inputs.text,
         outputs: node.outputs.text,
-        executions: whole(timed.executions),
-        raw_us: timed.raw_us,
+        executions: whole(executions),
+        raw_us,
         self_us: self_us.max(0.0),
+        device: None,
     }
 }
 
@@ -136,21 +150,12 @@ fn whole(executions: f64) -> u32 {
 
 /// Reconciliation, contention, fall-back and conversions.
 pub(super) fn doubts(result: &LaunchResult, provider: Provider, precision: Precision) -> Vec<LaunchWarning> {
-    let mut doubts = Vec::new();
     let sum: f64 = result.nodes.iter().map(|node| node.self_us).sum();
-    let ratio = sum / result.latency_us;
-    if result.latency_us > 0.0 && !(0.9..=1.05).contains(&ratio) {
-        doubts.push(LaunchWarning::NotReconciled { ratio });
-    }
-    let raw: f64 = result.nodes.iter().map(|node| node.raw_us).sum();
-    let ratio = median(&result.profiled_us) / (raw + profiler_between_nodes_us(result));
-    if raw > 0.0 && ratio > 1.25 {
-        doubts.push(LaunchWarning::Contended { ratio });
-    }
-    let strangers = result.nodes.iter().filter(|node| node.provider != provider.onnxruntime_name()).count();
-    if strangers > 0 {
-        doubts.push(LaunchWarning::FellBack { nodes: u32::try_from(strangers).unwrap_or(u32::MAX) });
-    }
+    let mut doubts = match &result.device {
+        Some(record) => device::doubts(record, result.latency_us),
+        None => doubts_of_host(result, sum),
+    };
+    doubts.extend(fallen_back(result, provider));
     let inserted = || result.nodes.iter().filter(|node| node.inserted);
     let casts: u32 = inserted().map(|node| node.executions).sum();
     // Where no kernel at all takes fp16, Casts that cancel each other are gone, and everything runs in fp32.
@@ -166,3 +171,39 @@ fn profiler_between_nodes_us(result: &LaunchResult) -> f64 {
     let executions: f64 = result.nodes.iter().map(|node| f64::from(node.executions)).sum();
     executions * result.overhead.base_us / 2.0
 }
+
+/// What speaks against times by the host's clock.
+fn doubts_of_host(result: &LaunchResult, sum_us: f64) -> Vec<LaunchWarning> {
+    let mut doubts = Vec::new();
+    let ratio = sum_us / result.latency_us;
+    if result.latency_us > 0.0 && !(0.9..=1.05).contains(&ratio) {
+        doubts.push(LaunchWarning::NotReconciled { ratio });
+    }
+    let raw: f64 = result.nodes.iter().map(|node| node.raw_us).sum();
+    let ratio = median(&result.profiled_us) / (raw + profiler_between_nodes_us(result));
+    if raw > 0.0 && ratio > 1.25 {
+        doubts.push(LaunchWarning::Contended { ratio });
+    }
+    doubts
+}
+
+/// Nodes that another provider ran than the one asked for, and the copies that this made necessary.
+fn fallen_back(result: &LaunchResult, provider: Provider) -> Option<LaunchWarning> {
+    let strangers = || result.nodes.iter().filter(|node| node.provider != provider.onnxruntime_name());
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let mut operators: BTreeMap<&str, u32> = BTreeMap::new();
+    strangers().for_each(|node| *operators.entry(&node.op_type).or_default() += 1);
+    let mut operators: Vec<(String, u32)> =
+        operators.into_iter().map(|(op_type, nodes)| (op_type.to_owned(), nodes)).collect();
+    // The map is sorted by name and the sort is stable.
+    operators.sort_by_key(|(_, nodes)| std::cmp::Reverse(*nodes));
+    let copies = result.nodes.iter().filter(|node| COPIES.contains(&node.op_type.as_str()));
+    (strangers().count() > 0).then(|| LaunchWarning::FellBack {
+        nodes: count(strangers().count()),
+        operators,
+        copies: copies.map(|node| node.executions).sum(),
+    })
+}
+
+/// The operators that ONNX Runtime puts between nodes of different providers.
+const COPIES: [&str; 2] = ["MemcpyFromHost", "MemcpyToHost"];

@@ -3,6 +3,7 @@
 use crate::measure::job::JOB_SCHEMA;
 use crate::measure::prepare::PrepareError;
 use crate::profile::ProfileError;
+use crate::runtime::cupti::CuptiError;
 use crate::runtime::session::SessionError;
 
 /// Why a launch has no result. Each message names what failed and, where there is one, the remedy.
@@ -38,5 +39,31 @@ pub enum LaunchError {
         model: String,
         /// Why.
         source: ProfileError,
+    },
+    /// What the device does could not be recorded.
+    #[error("the GPU's own times cannot be had: {source}")]
+    Device {
+        /// Why.
+        #[from]
+        source: CuptiError,
+    },
+    /// A scenario on a GPU that nobody has said anything of.
+    #[error("the launch job says nothing of the GPU; use one version of the program")]
+    NoGpu,
+    /// Launches were to wait for the device, and do not.
+    #[error("launches do not wait for the GPU: this process was not started with CUDA_LAUNCH_BLOCKING=1")]
+    NotBlocking,
+    /// A scenario asked for a GPU, and the CPU ran it.
+    #[error(
+        "{model}: asked for {provider}, and none of its {nodes} nodes ran there; that would be a measurement of the CPU. \
+         Measure it with `--provider cpu`, or with a precision that the GPU has kernels for"
+    )]
+    NothingOnDevice {
+        /// The model: its file, or its name.
+        model: String,
+        /// The provider, as ONNX Runtime names it.
+        provider: &'static str,
+        /// Nodes that ran.
+        nodes: usize,
     },
 }

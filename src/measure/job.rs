@@ -33,6 +33,9 @@ pub struct LaunchJob {
     /// How the weights lie in memory.
     #[serde(default)]
     pub memory: WeightsInMemory,
+    /// The GPU; `None` for a provider that runs on the CPU.
+    #[serde(default)]
+    pub gpu: Option<GpuJob>,
     /// How often to run.
     pub plan: Plan,
     /// Whether the events of one run are wanted too.
@@ -57,6 +60,34 @@ pub struct WeightsInMemory {
     pub distinct: bool,
     /// Keeps ONNX Runtime from packing weights for its kernels when the session is made.
     pub without_prepacking: bool,
+}
+
+/// Which GPU, and how it is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuJob {
+    /// Its number, as CUDA counts them.
+    pub device: u32,
+    /// Release of CUDA that the provider was built for.
+    pub cuda_major: u32,
+    /// How its time is taken.
+    pub clock: DeviceClock,
+}
+
+/// How the time of a GPU is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum DeviceClock {
+    /// By CUPTI, which records what the device does.
+    Cupti {
+        /// Its library.
+        library: PathBuf,
+    },
+    /// By the host, while each launch waits for the device. The child process must be started with
+    /// `CUDA_LAUNCH_BLOCKING=1`: CUDA reads it once.
+    Synchronous {
+        /// Why CUPTI was not used.
+        reason: String,
+    },
 }
 
 /// Where a launch takes its model from.

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod correct;
+mod device;
 pub mod error;
 pub mod inputs;
 pub mod job;

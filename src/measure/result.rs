@@ -1,6 +1,10 @@
 //! What one launch says of itself: the document that crosses from the child process to the supervisor.
 
+mod device;
+
 use serde::{Deserialize, Serialize};
+
+pub use device::{Clock, DeviceRecord, GpuFacts, NodeDevice, StrayWork};
 
 /// Version of [`LaunchResult`] as it crosses the process boundary.
 pub const LAUNCH_SCHEMA: u32 = 1;
@@ -25,6 +29,15 @@ pub struct LaunchResult {
     pub ready_us: f64,
     /// Warm-up runs, discarded.
     pub warmup_runs: u32,
+    /// Where the times of nodes come from.
+    #[serde(default, skip_serializing_if = "Clock::is_host")]
+    pub clock: Clock,
+    /// The GPU and the libraries that drove it; `None` for a provider that runs on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuFacts>,
+    /// What the device did in a profiled run; there with [`Clock::DeviceCupti`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceRecord>,
     /// Wall time of each unprofiled run, in order.
     pub unprofiled_us: Vec<f64>,
     /// `model_run` duration of each profiled run, in order.
@@ -125,8 +138,12 @@ pub struct NodeRecord {
     pub executions: u32,
     /// Self time per run as the profiler reported it.
     pub raw_us: f64,
-    /// Self time per run with the profiler's overhead removed; never negative.
+    /// Self time per run; never negative. By the host's clock the reported one with the profiler's overhead removed; by the
+    /// device's own, what the device worked for it and what the host spent on it while the device had nothing to do.
     pub self_us: f64,
+    /// What the device did for it; there with [`Clock::DeviceCupti`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<NodeDevice>,
 }
 
 /// A doubt about a launch, measured and named.
@@ -149,6 +166,29 @@ pub enum LaunchWarning {
     FellBack {
         /// How many.
         nodes: u32,
+        /// Their operators, with how many nodes each, the most first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        operators: Vec<(String, u32)>,
+        /// Executions in one run of the copies that ONNX Runtime put in between the two.
+        #[serde(default)]
+        copies: u32,
+    },
+    /// Work of the device's that belongs to no node, or that CUPTI had no room for.
+    Unattributed {
+        /// Part of the device's busy time that belongs to no node, 0 to 1.
+        share: f64,
+        /// Records that were dropped.
+        dropped: u64,
+    },
+    /// Calls that launch work do not lie in the nodes' intervals: the clocks do not fit.
+    ClocksDisagree {
+        /// Part of the calls that do, 0 to 1.
+        contained: f64,
+    },
+    /// Launches waited for the device, since CUPTI could not be had.
+    Synchronous {
+        /// Why.
+        reason: String,
     },
     /// Operators for whose types the provider has no kernel ran in another type, between Casts that ONNX Runtime put in.
     ConvertedTypes {

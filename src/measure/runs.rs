@@ -6,10 +6,12 @@ use std::mem;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::measure::device::Meter;
 use crate::measure::job::Plan;
 use crate::measure::resources;
 use crate::measure::result::OperatorRuns;
 use crate::profile::{NameEncoding, ProfileError, Run, Tallies};
+use crate::runtime::cupti::CuptiError;
 use crate::runtime::session::{BoundSession, SessionError};
 
 /// Runs shorter than this are preceded by a discarded one where a profile was read just before: filling the caches again
@@ -21,6 +23,7 @@ const SETTLE_BELOW_US: f64 = 20_000.0;
 pub(super) enum RunsError {
     Session(SessionError),
     Profile(ProfileError),
+    Device(CuptiError),
 }
 
 /// Unprofiled and profiled runs of one session, made in turns.
@@ -36,15 +39,21 @@ pub(super) struct Runs {
 
 impl Runs {
     /// Warm-up, then pairs of an unprofiled and a profiled run, each pair in the other order than the last, so that a
-    /// drift of the machine falls on both alike.
+    /// drift of the machine falls on both alike. `meter` records what a device does in the profiled ones.
     pub(super) fn make(
         session: &mut BoundSession,
         plan: &Plan,
         stem: &Path,
         encoding: NameEncoding,
+        mut meter: Option<&mut Meter>,
     ) -> Result<Runs, RunsError> {
         for _ in 0..plan.warmup_runs {
             session.run().map_err(RunsError::Session)?;
+        }
+        if let Some(meter) = meter.as_deref_mut() {
+            // CUPTI prepares itself when it first records.
+            let (path, _) = meter.profile(session, &stem.with_extension("first"))?;
+            let _ = std::fs::remove_file(&path);
         }
         let mut runs = Runs {
             unprofiled_us: Vec::new(),
@@ -63,9 +72,9 @@ impl Runs {
             let stem = stem.with_extension(pair.to_string());
             if pair % 2 == 0 {
                 runs.unprofiled(session)?;
-                runs.profiled(session, &stem, encoding)?;
+                runs.profiled(session, &stem, encoding, meter.as_deref_mut())?;
             } else {
-                runs.profiled(session, &stem, encoding)?;
+                runs.profiled(session, &stem, encoding, meter.as_deref_mut())?;
                 runs.unprofiled(session)?;
             }
         }
@@ -84,15 +93,36 @@ impl Runs {
         Ok(())
     }
 
-    fn profiled(&mut self, session: &mut BoundSession, stem: &Path, encoding: NameEncoding) -> Result<(), RunsError> {
+    fn profiled(
+        &mut self,
+        session: &mut BoundSession,
+        stem: &Path,
+        encoding: NameEncoding,
+        meter: Option<&mut Meter>,
+    ) -> Result<(), RunsError> {
         self.settle(session)?;
-        let (_, path) = session.run_profiled(stem).map_err(RunsError::Session)?;
-        self.disturbed = true;
-        let file = File::open(&path).map_err(|error| RunsError::Profile(error.into()))?;
-        self.profiled.extend(self.tallies.runs(file, encoding).map_err(RunsError::Profile)?);
-        // A profile that stays behind costs disk until the scratch folder goes; that is no reason to fail.
-        let _ = std::fs::remove_file(&path);
+        let Some(meter) = meter else {
+            let (_, path) = session.run_profiled(stem).map_err(RunsError::Session)?;
+            let runs = self.read(&path, encoding)?;
+            self.profiled.extend(runs);
+            return Ok(());
+        };
+        let (path, recorded) = meter.profile(session, stem)?;
+        for mut run in self.read(&path, encoding)? {
+            meter.attribute(&mut run, &recorded, &self.tallies)?;
+            self.profiled.push(run);
+        }
         Ok(())
+    }
+
+    /// The runs of a profile, which is gone afterwards.
+    fn read(&mut self, path: &Path, encoding: NameEncoding) -> Result<Vec<Run>, RunsError> {
+        self.disturbed = true;
+        let file = File::open(path).map_err(|error| RunsError::Profile(error.into()))?;
+        let runs = self.tallies.runs(file, encoding).map_err(RunsError::Profile)?;
+        // A profile that stays behind costs disk until the scratch folder goes; that is no reason to fail.
+        let _ = std::fs::remove_file(path);
+        Ok(runs)
     }
 
     /// A run that is discarded, where what came before would show in the next one.

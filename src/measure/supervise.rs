@@ -3,6 +3,7 @@
 //! A child that crashes, hangs or is killed costs its own scenario only. A parent that dies takes its child along:
 //! the child's standard input is a pipe that the parent holds open, and its end is the child's signal to leave.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ pub struct Launcher {
     pub timeout: Duration,
     /// Stops a launch in progress.
     pub interrupt: Interrupt,
+    /// Variables that the child has beside this process's own.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// Why a launch gave no result.
@@ -130,6 +133,7 @@ impl Launcher {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .arg("__launch")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg(&result)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -239,6 +243,7 @@ mod tests {
             arguments: vec!["-c".into(), lines.into(), "sh".into()],
             timeout: Duration::from_secs(20),
             interrupt: Interrupt::default(),
+            environment: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! knows nothing of scenarios or launches.
 
 mod args;
+mod device;
 mod distribution;
 mod event;
 mod nesting;
@@ -13,6 +14,7 @@ mod scan;
 mod shapes;
 mod tallies;
 
+pub use device::{DeviceTally, DeviceUse};
 pub use distribution::Distribution;
 pub use event::{Category, Event, NameEncoding};
 pub use nesting::{Interval, Nested, nest};

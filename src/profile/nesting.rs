@@ -38,6 +38,10 @@ pub struct Nested {
     pub node: u32,
     /// Position of the node that ran it among the nested; always before it.
     pub parent: Option<usize>,
+    /// Thread that ran it.
+    pub thread: i64,
+    /// Start in microseconds.
+    pub start_us: i64,
     /// Nodes around it.
     pub depth: u32,
     /// Executions directly inside it.
@@ -89,6 +93,8 @@ pub fn nest(intervals: &mut [Interval]) -> Vec<Nested> {
         nested.push(Nested {
             node: interval.node,
             parent,
+            thread: interval.thread,
+            start_us: interval.start_us,
             depth,
             children: 0,
             duration_us: interval.duration(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::mem;
 
+use super::device::{DeviceTally, DeviceUse};
 use super::distribution::Distribution;
 use super::event::{Category, Event, NameEncoding};
 use super::nesting::{Interval, Nested, nest};
@@ -36,15 +37,21 @@ pub struct NodeTally {
     pub self_us: Distribution,
     /// From the end of an execution until the next one beside it begins, in microseconds, over executions.
     pub gap_us: Distribution,
+    /// What a device did for it.
+    pub device: DeviceTally,
 }
 
 /// One inference, as its profile tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
+    /// Start of its `model_run` event in microseconds.
+    pub start_us: i64,
     /// Duration of its `model_run` event in microseconds.
     pub duration_us: i64,
     /// Its node executions.
     pub rows: Vec<Nested>,
+    /// What a device did for each of them, by whoever found out; empty where nobody did.
+    pub device: Vec<DeviceUse>,
 }
 
 /// Folds any number of profiles of one session, each with one run or many.
@@ -58,6 +65,8 @@ pub struct Tallies {
     places: Vec<Place>,
     by_place: HashMap<(u32, Option<u32>), u32>,
     counted: u64,
+    /// Of those, the ones that know what a device did.
+    with_device: u64,
     truncated: bool,
     strays: u64,
 }
@@ -91,6 +100,7 @@ struct Place {
     children: Distribution,
     self_us: Distribution,
     gap_us: Distribution,
+    device: DeviceTally,
     this_run: RunSums,
 }
 
@@ -99,6 +109,7 @@ struct RunSums {
     executions: i64,
     children: i64,
     self_us: i64,
+    device: DeviceUse,
 }
 
 impl Tallies {
@@ -218,6 +229,7 @@ impl Tallies {
                         children: place.children,
                         self_us: place.self_us,
                         gap_us: place.gap_us,
+                        device: place.device,
                     },
                 ))
             })
@@ -260,13 +272,14 @@ impl Tallies {
         let before = inside.len() - self.pending.len();
         inside.retain(|event| (run.start_us..=run.end()).contains(&event.start_us));
         self.strays += u64::try_from(before - inside.len()).unwrap_or(u64::MAX);
-        Run { duration_us: run.duration_us, rows: nest(&mut inside) }
+        Run { start_us: run.start_us, duration_us: run.duration_us, rows: nest(&mut inside), device: Vec::new() }
     }
 
     /// Adds one run to the tallies.
     pub fn count(&mut self, run: &Run) {
         let mut place_of: Vec<u32> = Vec::with_capacity(run.rows.len());
-        for row in &run.rows {
+        let looked = !run.device.is_empty();
+        for (at, row) in run.rows.iter().enumerate() {
             let parent = row.parent.and_then(|parent| place_of.get(parent).copied());
             let number = self.place(row.node, parent, row.depth);
             place_of.push(number);
@@ -275,6 +288,7 @@ impl Tallies {
                 place.this_run.executions += 1;
                 place.this_run.children += i64::from(row.children);
                 place.this_run.self_us += row.self_us;
+                place.this_run.device += run.device.get(at).copied().unwrap_or_default();
                 if let Some(gap_us) = row.gap_us {
                     place.gap_us.add(gap_us);
                 }
@@ -285,8 +299,12 @@ impl Tallies {
             place.executions.add(sums.executions);
             place.children.add(sums.children);
             place.self_us.add(sums.self_us);
+            if looked {
+                place.device.add(sums.device);
+            }
         }
         self.counted += 1;
+        self.with_device += u64::from(looked);
     }
 
     fn place(&mut self, node: u32, parent: Option<u32>, depth: u32) -> u32 {
@@ -299,6 +317,9 @@ impl Tallies {
                 place.executions.add(0);
                 place.children.add(0);
                 place.self_us.add(0);
+            }
+            for _ in 0..self.with_device {
+                place.device.add(DeviceUse::default());
             }
             self.places.push(place);
         }

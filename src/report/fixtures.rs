@@ -32,6 +32,7 @@ fn scenario(name: &str) -> Scenario {
         sequence: Some(128),
         image: None,
         threads: 1,
+        cuda: None,
     }
 }
 
@@ -61,6 +62,7 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
             .filter(|shape| shape.executions > 0)
             .collect(),
             inserted: None,
+            device: None,
         })
         .collect();
     Summary {
@@ -69,6 +71,9 @@ fn summary(name: &str, id: &str, latency_us: f64, rows: &[Row]) -> Summary {
         protocol: 1,
         onnxruntime: "1.31.1".into(),
         model_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+        clock: Default::default(),
+        gpu: None,
+        device: None,
         latency_us: sample(latency_us, 0.009),
         remainder_us: sample(latency_us - total, 0.05),
         reconciliation: sample(total / latency_us, 0.001),

@@ -25,10 +25,11 @@ pub use crate::compare::{
     Cause, ChangeKind, Comparison, Design, Estimate, FingerprintDifference, GroupChange, LatencyChange, OperatorChange,
     OperatorDelta, OperatorDrift, StructuralChange, StructuralDifference,
 };
-pub use crate::measure::result::LaunchWarning;
+pub use crate::measure::result::{Clock, GpuFacts, LaunchWarning};
 pub use crate::scenario::{Partition, Scenario, ScenarioId};
 pub use crate::summary::{
-    GroupSummary, Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, SideShape, Summary, UnsteadyOperator,
+    DeviceSummary, GroupSummary, Inserted, OperatorDevice, OperatorKey, OperatorSummary, Sample, ShapeClass, SideShape,
+    Summary, UnsteadyOperator,
 };
 pub use crate::taxonomy::Group;
 pub use crate::verdict::{Finding, FindingCode, Judged, Outcome, RuleSource, Ruling, Severity, Verdict};

@@ -1,8 +1,8 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
 use super::{
-    ChangeKind, Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape, StructuralChange,
-    StructuralDifference, Verdict,
+    ChangeKind, Clock, Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape,
+    StructuralChange, StructuralDifference, Verdict,
 };
 use crate::compare::patterns;
 
@@ -119,8 +119,8 @@ pub fn warning(warning: &LaunchWarning) -> (String, &'static str) {
             format!("runs took {ratio:.2} times what their nodes usually take: something else used the cores"),
             "stop what else is running, or use fewer threads; `cargo nongemm doctor` shows the load",
         ),
-        LaunchWarning::FellBack { nodes } => (
-            format!("{nodes} node{} of a CUDA scenario ran on the CPU", if *nodes == 1 { "" } else { "s" }),
+        LaunchWarning::FellBack { nodes, operators, copies } => (
+            fallen_back(*nodes, operators, *copies),
             "look for CPU in the operator table: CUDA has no kernel for these types, or they only handle shapes",
         ),
         LaunchWarning::ConvertedTypes { casts, share } => (
@@ -133,10 +133,53 @@ pub fn warning(warning: &LaunchWarning) -> (String, &'static str) {
             ),
             "measure fp16 on the provider that it is deployed on: a GPU runs neither these Casts nor these operators",
         ),
+        LaunchWarning::Unattributed { share, dropped } => (
+            format!(
+                "{:.1} % of what the GPU did belongs to no node{}",
+                share * 100.0,
+                if *dropped == 0 { String::new() } else { format!(", and CUPTI dropped {dropped} records") }
+            ),
+            "see what it was in the JSON report (`strays`); measure a smaller batch where records were dropped",
+        ),
+        LaunchWarning::ClocksDisagree { contained } => (
+            format!(
+                "{:.0} % of the calls that launch work lie inside of a node: the clocks do not fit",
+                contained * 100.0
+            ),
+            "measure again; where it stays so, take `clock = \"synchronous\"` under [cuda] and report it",
+        ),
+        LaunchWarning::Synchronous { reason } => (
+            format!("times are the host's while each launch waits for the GPU, latency included: {reason}"),
+            "compare them with their like only; with CUPTI the GPU's own times are taken",
+        ),
         LaunchWarning::FewIterations { runs } => (
             format!("the time budget ended a launch after {runs} profiled run{}", if *runs == 1 { "" } else { "s" }),
             "raise the time budget, or measure a smaller batch",
         ),
+    }
+}
+
+/// Nodes of a CUDA scenario on the CPU: how many, which, and what they cost in copies.
+fn fallen_back(nodes: u32, operators: &[(String, u32)], copies: u32) -> String {
+    let listed: Vec<String> = operators
+        .iter()
+        .map(|(op_type, nodes)| if *nodes == 1 { op_type.clone() } else { format!("{nodes} {op_type}") })
+        .collect();
+    let listed = if listed.is_empty() { String::new() } else { format!(" ({})", listed.join(", ")) };
+    let copies = match copies {
+        0 => String::new(),
+        1 => ", and 1 copy goes between the two".to_owned(),
+        copies => format!(", and {copies} copies go between the two"),
+    };
+    format!("{nodes} node{} of a CUDA scenario ran on the CPU{listed}{copies}", if nodes == 1 { "" } else { "s" })
+}
+
+/// What the times of a summary are, for people; `None` for the host's own, which goes without saying.
+pub fn clock(clock: Clock) -> Option<&'static str> {
+    match clock {
+        Clock::Host => None,
+        Clock::DeviceCupti => Some("GPU times by CUPTI"),
+        Clock::DeviceSynchronous => Some("host times, launches waiting for the GPU"),
     }
 }
 
@@ -299,11 +342,18 @@ mod tests {
 
     #[test]
     fn one_is_singular() {
-        assert!(warning(&LaunchWarning::FellBack { nodes: 1 }).0.starts_with("1 node of"));
+        assert!(
+            warning(&LaunchWarning::FellBack { nodes: 1, operators: Vec::new(), copies: 0 }).0.starts_with("1 node of")
+        );
         assert!(
             warning(&LaunchWarning::ConvertedTypes { casts: 1, share: 0.5 })
                 .0
                 .ends_with("1 Cast that takes 50.0 % of the time")
+        );
+        let operators = vec![("Shape".into(), 2), ("Gather".into(), 1)];
+        assert_eq!(
+            warning(&LaunchWarning::FellBack { nodes: 3, operators, copies: 1 }).0,
+            "3 nodes of a CUDA scenario ran on the CPU (2 Shape, Gather), and 1 copy goes between the two"
         );
         assert!(warning(&LaunchWarning::FewIterations { runs: 1 }).0.ends_with("1 profiled run"));
     }

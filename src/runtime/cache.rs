@@ -99,6 +99,11 @@ impl Cache {
         Cache { root: self.root.join("releases") }
     }
 
+    /// The part for builds with CUDA, whose library has the same version and another content.
+    pub fn gpu(&self) -> Cache {
+        Cache { root: self.root.join("gpu") }
+    }
+
     /// Where the entry of a release lies, whether it exists or not.
     pub fn entry(&self, version: &str, platform: &Platform) -> PathBuf {
         self.root.join(format!("{version}-{}", platform.name))

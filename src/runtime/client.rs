@@ -42,8 +42,8 @@ impl Client {
         words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
-    /// The command that puts the package of a release for `platform` into `directory`.
-    pub(super) fn download(&self, version: &str, platform: &Platform, directory: &Path) -> Command {
+    /// The command that puts a package's release for `platform` into `directory`.
+    pub(super) fn download(&self, package: &str, version: &str, platform: &Platform, directory: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.leading).current_dir(directory);
         match self.kind {
@@ -53,14 +53,14 @@ impl Client {
                     .args(["download", "--quiet", "--no-deps", "--only-binary=:all:", "--retries", "2"])
                     .args(["--python-version", "312", "--implementation", "cp", "--abi", "cp312"])
                     .args(["--platform", platform.pip_tag, "--dest", "."])
-                    .arg(format!("onnxruntime=={version}"))
+                    .arg(format!("{package}=={version}"))
                     .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
                     .env("PIP_NO_INPUT", "1");
             }
             ClientKind::Npm => {
                 command
                     .args(["pack", "--silent", "--no-update-notifier", "--no-fund"])
-                    .arg(format!("onnxruntime-node@{version}"));
+                    .arg(format!("{package}@{version}"));
             }
         }
         command

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::cache::{Cache, Entry, Manifest, hexadecimal};
+use super::cache::{Cache, Entry, Manifest, hexadecimal, sha256_of};
 use super::client::{Client, ClientKind, run_client};
+use super::cuda::{provider_beside, provider_name};
 use super::platform::{Build, Platform};
 use super::record;
 use super::{Considered, RuntimeError};
@@ -115,6 +116,8 @@ pub(super) enum Target<'a> {
     Pinned,
     /// The wheel of this release and no other.
     Wheel(&'a str),
+    /// The pinned build with CUDA.
+    Gpu,
 }
 
 impl Target<'_> {
@@ -122,7 +125,7 @@ impl Target<'_> {
     pub fn kinds(self) -> &'static [ClientKind] {
         match self {
             Target::Pinned => &[ClientKind::Pip, ClientKind::Npm],
-            Target::Wheel(_) => &[ClientKind::Pip],
+            Target::Wheel(_) | Target::Gpu => &[ClientKind::Pip],
         }
     }
 
@@ -131,14 +134,30 @@ impl Target<'_> {
         match self {
             Target::Pinned => pinned_for(kind, platform).version,
             Target::Wheel(version) => version,
+            Target::Gpu => platform.gpu.as_ref().map_or(platform.pip.version, |build| build.version),
         }
     }
 
     /// What the cache has of it.
     pub fn verify(self, kind: ClientKind, cache: &Cache, platform: &Platform) -> Entry {
-        match self.pinned(kind, platform) {
+        let entry = match self.pinned(kind, platform) {
             Some(build) => cache.verify(build, platform),
             None => cache.verify_recorded(self.version(kind, platform), platform),
+        };
+        match entry {
+            Entry::Whole(library) if self == Target::Gpu && provider_beside(&library).is_none() => {
+                Entry::Broken(format!("{} is missing", provider_name()))
+            }
+            entry => entry,
+        }
+    }
+
+    /// The package that it comes in.
+    fn package(self, kind: ClientKind) -> &'static str {
+        match (self, kind) {
+            (Target::Gpu, _) => "onnxruntime-gpu",
+            (_, ClientKind::Pip) => "onnxruntime",
+            (_, ClientKind::Npm) => "onnxruntime-node",
         }
     }
 
@@ -146,6 +165,7 @@ impl Target<'_> {
     fn pinned(self, kind: ClientKind, platform: &Platform) -> Option<&Build<'static>> {
         let build = pinned_for(kind, platform);
         match self {
+            Target::Gpu => platform.gpu.as_ref(),
             Target::Wheel(version) if version != build.version => None,
             _ => Some(build),
         }
@@ -259,9 +279,10 @@ fn fetch(
     limit: Duration,
     event: &mut dyn FnMut(InstallEvent),
 ) -> Result<PathBuf, String> {
-    let (name, extension) = match client.kind {
-        ClientKind::Pip => ("onnxruntime", "whl"),
-        ClientKind::Npm => ("onnxruntime-node", "tgz"),
+    let name = target.package(client.kind);
+    let extension = match client.kind {
+        ClientKind::Pip => "whl",
+        ClientKind::Npm => "tgz",
     };
     let (download, staged) = (private.join("download"), private.join("entry"));
     for directory in [&download, &staged] {
@@ -270,7 +291,7 @@ fn fetch(
     let version = target.version(client.kind, platform);
     let package = format!("{name} {version}");
     event(InstallEvent::Downloading { client: client.name(), package: package.clone() });
-    run_client(&mut client.download(version, platform, &download), limit)?;
+    run_client(&mut client.download(name, version, platform, &download), limit)?;
     let archive = only_file(&download, extension)
         .ok_or_else(|| format!("reported success but left no .{extension} file for {package}"))?;
     let file_name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -286,6 +307,9 @@ fn fetch(
             stage(client, &build, platform, &archive, &staged)?;
             event(InstallEvent::Recorded { package: file_name, pinned: platform.pip.version.to_owned() });
         }
+    }
+    if target == Target::Gpu {
+        check_provider(&archive, &platform.pip, &staged)?;
     }
     Ok(staged)
 }
@@ -311,6 +335,20 @@ fn stage(client: &Client, build: &Build<'_>, platform: &Platform, archive: &Path
     Manifest::new(build, platform, &client.name())
         .write(staged)
         .map_err(|error| format!("{}: {error}", staged.display()))
+}
+
+/// The CUDA provider must be what the wheel's own record says: it is a library of its own that no digest here covers.
+fn check_provider(archive: &Path, build: &Build<'_>, staged: &Path) -> Result<(), String> {
+    let entry = format!("{}{}", build.directory(), provider_name());
+    let recorded = record::read(archive, &entry)
+        .map_err(|error| format!("its record cannot be read: {error}"))?
+        .ok_or_else(|| format!("it has no record of {entry}"))?;
+    let path = staged.join(provider_name());
+    let digest = sha256_of(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if digest == recorded.sha256 {
+        return Ok(());
+    }
+    Err(format!("{entry} is not what its own record says: SHA-256 {digest} instead of {}", recorded.sha256))
 }
 
 fn only_file(directory: &Path, extension: &str) -> Option<PathBuf> {
@@ -360,8 +398,8 @@ fn unpack_tarball(archive: &Path, build: &Build<'_>, into: &Path) -> io::Result<
 
 /// Writes one file under its bare name and returns its digest.
 fn write_out(from: &mut dyn Read, entry: &str, into: &Path) -> io::Result<String> {
-    /// No file of any package comes near it; an archive that does is not the published one.
-    const LARGEST: u64 = 1 << 30;
+    /// No file of any package comes near it, the kernels for CUDA included; an archive that does is not the published one.
+    const LARGEST: u64 = 4 << 30;
     let mut to = File::create(into.join(entry.rsplit('/').next().unwrap_or(entry)))?;
     let mut hasher = Sha256::new();
     let mut from = from.take(LARGEST);

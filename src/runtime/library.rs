@@ -82,7 +82,7 @@ pub fn logged() -> Vec<LogEntry> {
 }
 
 /// The execution providers that the loaded library was built with, in its order of preference. Being built in does not
-/// mean that one works on this machine: see [`super::why_not_cuda`].
+/// mean that one works on this machine: see [`super::cuda::diagnose`].
 pub fn available_providers() -> Result<Vec<String>, RuntimeError> {
     let (path, _) = LOADED.get().ok_or(RuntimeError::NotLoaded)?;
     let mut names: *mut *mut c_char = std::ptr::null_mut();

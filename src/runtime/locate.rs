@@ -6,6 +6,8 @@
 //! 4. system library directories;
 //! 5. installed into the cache by a package client, unless offline.
 
+mod gpu;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +20,8 @@ use super::install::{self, InstallEvent, Outcome, Target};
 use super::platform::{self, Platform};
 use super::probe::{find_in, named_in, probe, resolve};
 use super::{Considered, Library, MINIMUM_VERSION, Origin, RuntimeError, Version};
+
+pub use gpu::locate_gpu;
 
 /// Where to look, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,7 +242,7 @@ impl Search {
     /// Python's packages, then system directories.
     fn elsewhere(&mut self, options: &LocateOptions) -> Option<Library> {
         for interpreter in &options.interpreters {
-            let packages = match ask_python(interpreter) {
+            let packages = match ask_python(interpreter, "onnxruntime") {
                 Ok(packages) => packages,
                 Err(why) => {
                     self.refuse(interpreter, why);
@@ -283,18 +287,18 @@ impl Search {
     }
 }
 
-/// Asks an interpreter where its `onnxruntime` package lies, without importing it: the import takes a second and runs
+/// Asks an interpreter where a package of its lies, without importing it: the import takes a second and runs
 /// what is installed. The directory that the question is asked from must not be taken for a package.
-fn ask_python(interpreter: &str) -> Result<Vec<PathBuf>, String> {
+pub(super) fn ask_python(interpreter: &str, package: &str) -> Result<Vec<PathBuf>, String> {
     const QUESTION: &str = "\
 import importlib.util, os, sys
 sys.path[:] = [entry for entry in sys.path if entry]
-spec = importlib.util.find_spec('onnxruntime')
+spec = importlib.util.find_spec(sys.argv[1])
 places = list(spec.submodule_search_locations or []) if spec else []
 sys.stdout.buffer.write(b'\\n'.join(os.fsencode(os.path.abspath(place)) for place in places))
 ";
     let mut command = Command::new(interpreter);
-    command.args(["-c", QUESTION]);
+    command.args(["-c", QUESTION, package]);
     let finished = run(&mut command, Duration::from_secs(20)).map_err(|error| error.to_string())?;
     if !finished.status.success() {
         let last = finished.stderr.lines().last().unwrap_or_default().trim().to_owned();
@@ -344,13 +348,13 @@ mod tests {
         let interpreter = directory.path().join("python");
         std::fs::write(&interpreter, "#!/bin/sh\necho broken installation >&2\nexit 1\n").unwrap();
         std::fs::set_permissions(&interpreter, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let error = ask_python(interpreter.to_str().unwrap()).unwrap_err();
+        let error = ask_python(interpreter.to_str().unwrap(), "onnxruntime").unwrap_err();
         assert!(error.contains("broken installation"), "{error}");
     }
 
     #[test]
     fn an_interpreter_that_is_not_there_is_said_to_be_missing() {
-        assert_eq!(ask_python("no-such-python"), Err("there is no such program".to_owned()));
+        assert_eq!(ask_python("no-such-python", "onnxruntime"), Err("there is no such program".to_owned()));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 
 mod cache;
 mod client;
-mod cuda;
+pub mod cuda;
+pub mod cupti;
 mod image;
 mod install;
 mod library;
@@ -23,10 +24,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientKind, default_clients};
-pub use cuda::why_not_cuda;
 pub use install::InstallEvent;
 pub use library::{LogEntry, LogLevel, available_providers, environment, load, load_path, logged};
-pub use locate::{Choice, LocateOptions, default_system_directories, locate, locate_choice};
+pub use locate::{Choice, LocateOptions, default_system_directories, locate, locate_choice, locate_gpu};
 pub use platform::{PIP_VERSION, platform_name};
 pub use probe::{Refusal, probe};
 

@@ -20,9 +20,16 @@ pub(super) struct Platform {
     pub pip: Build<'static>,
     /// The library in the npm package.
     pub npm: Build<'static>,
+    /// The library in the wheel with CUDA, where there is one.
+    pub gpu: Option<Build<'static>>,
 }
 
 impl Platform {
+    /// Whether there is a build with CUDA.
+    pub fn has_gpu_build(&self) -> bool {
+        self.gpu.is_some()
+    }
+
     /// Path of the library in the wheel of another release, which names it alike.
     pub fn wheel_entry(&self, version: &str) -> String {
         self.pip.entry.replace(self.pip.version, version)
@@ -70,6 +77,12 @@ const PLATFORMS: [Platform; 5] = [
             size: 45_828_512,
             sha256: "ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23",
         },
+        gpu: Some(Build {
+            version: PIP_VERSION,
+            entry: "onnxruntime/capi/libonnxruntime.so.1.31.1",
+            size: 29_421_832,
+            sha256: "5104254339ecadae808da771bd0b63b240f0dbd466514234905e54372435c303",
+        }),
     },
     Platform {
         name: "linux-aarch64",
@@ -86,6 +99,7 @@ const PLATFORMS: [Platform; 5] = [
             size: 25_135_496,
             sha256: "1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76",
         },
+        gpu: None,
     },
     Platform {
         name: "macos-aarch64",
@@ -102,6 +116,7 @@ const PLATFORMS: [Platform; 5] = [
             size: 44_589_928,
             sha256: "685d2be5dba1309c89d3a5324b7fd06a5c42f1a61bfea32d14c4cc28d072121d",
         },
+        gpu: None,
     },
     Platform {
         name: "windows-x86_64",
@@ -118,6 +133,7 @@ const PLATFORMS: [Platform; 5] = [
             size: 28_754_232,
             sha256: "508c362f5673483dd3a086379c392795b2e42d10d5e6f3f90ebd7ac21c97af67",
         },
+        gpu: None,
     },
     Platform {
         name: "windows-aarch64",
@@ -134,6 +150,7 @@ const PLATFORMS: [Platform; 5] = [
             size: 29_815_136,
             sha256: "6c3a2abf5c6aca11c48a0d338a91af309f2266f25ce2e4084e6a87bbcb0fbfd0",
         },
+        gpu: None,
     },
 ];
 
@@ -157,7 +174,7 @@ mod tests {
     #[test]
     fn every_platform_is_pinned_in_full() {
         for platform in &PLATFORMS {
-            for pinned in [&platform.pip, &platform.npm] {
+            for pinned in [&platform.pip, &platform.npm].into_iter().chain(&platform.gpu) {
                 let hexadecimal = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
                 assert!(pinned.sha256.len() == 64 && pinned.sha256.chars().all(hexadecimal), "{}", platform.name);
                 assert!(pinned.size > 10_000_000, "{}", platform.name);
@@ -168,9 +185,11 @@ mod tests {
 
     #[test]
     fn no_two_builds_share_a_digest() {
-        let mut digests: Vec<_> = PLATFORMS.iter().flat_map(|p| [p.pip.sha256, p.npm.sha256]).collect();
+        let builds = PLATFORMS.iter().flat_map(|p| [&p.pip, &p.npm].into_iter().chain(&p.gpu));
+        let mut digests: Vec<_> = builds.map(|build| build.sha256).collect();
+        let all = digests.len();
         digests.sort_unstable();
         digests.dedup();
-        assert_eq!(digests.len(), 2 * PLATFORMS.len());
+        assert_eq!(digests.len(), all);
     }
 }

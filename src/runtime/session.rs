@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use ort::memory::Allocator;
 use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilder};
-use ort::session::{RunOptions, SessionInputValue};
-use ort::value::{DynTensor, Tensor, TensorElementType, ValueType};
+use ort::session::{IoBinding, RunOptions, SessionInputValue};
+use ort::value::{DynTensor, DynValue, Tensor, TensorElementType, ValueType};
 use serde::{Deserialize, Serialize};
 
+mod device;
 mod error;
 mod heap;
 
@@ -51,8 +52,33 @@ impl Engine {
 pub enum SessionProvider {
     /// CPUExecutionProvider.
     Cpu,
-    /// CUDAExecutionProvider.
-    Cuda,
+    /// CUDAExecutionProvider, with inputs and outputs in the device's memory.
+    Cuda(CudaSettings),
+}
+
+/// How CUDAExecutionProvider is set up. What is not here is as ONNX Runtime has it, but for CUDA graphs: they are off, since
+/// a graph is replayed as one launch that belongs to no node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CudaSettings {
+    /// Number of the device, as CUDA counts them.
+    pub device: u32,
+    /// How cuDNN's algorithm for a convolution is chosen.
+    pub convolution: ConvolutionSearch,
+    /// Whether products and convolutions in fp32 may be computed in TensorFloat-32.
+    pub tf32: bool,
+    /// Largest size of the memory arena on the device; `None` for no limit.
+    pub arena_bytes: Option<u64>,
+}
+
+/// How cuDNN's algorithm for a convolution is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConvolutionSearch {
+    /// Each is tried in the first run.
+    Exhaustive,
+    /// By cuDNN's own guess.
+    Heuristic,
+    /// The same one always.
+    Default,
 }
 
 /// How far ONNX Runtime optimizes a session's graph.
@@ -153,11 +179,19 @@ pub struct SessionInput {
     pub shape: Option<Vec<i64>>,
 }
 
+/// A session's inputs: bound once, they are the same in each run.
+enum Feeds {
+    /// In the session's order.
+    Host(Vec<SessionInputValue<'static>>),
+    /// Copied to the device before any run; outputs stay there.
+    Device(Box<IoBinding>),
+}
+
 /// A session ready to run with fixed inputs.
 pub struct BoundSession {
     // Declared before `_external`: fields drop in this order, and the session reads those bytes until it is gone.
     session: ort::session::Session,
-    feeds: Vec<SessionInputValue<'static>>,
+    feeds: Feeds,
     _external: Vec<ExternalFile>,
 }
 
@@ -167,6 +201,13 @@ impl BoundSession {
     /// # Errors
     /// Each reason that ONNX Runtime gives for refusing a model has its own variant of [`SessionError`].
     pub fn new(engine: &Engine, spec: &SessionSpec<'_>, feeds: &[FeedTensor]) -> Result<BoundSession, SessionError> {
+        BoundSession::build(engine, spec, feeds).map_err(|error| match spec.provider {
+            SessionProvider::Cpu => error,
+            SessionProvider::Cuda(_) => error.on_cuda(),
+        })
+    }
+
+    fn build(engine: &Engine, spec: &SessionSpec<'_>, feeds: &[FeedTensor]) -> Result<BoundSession, SessionError> {
         let mut builder = configured(engine, spec).map_err(SessionError::from_ort)?;
         builder = with_provider(builder, spec.provider)?;
         let kept_heap = (spec.prepacking == Prepacking::Repeated).then(KeptHeap::hold);
@@ -176,7 +217,13 @@ impl BoundSession {
         }
         .map_err(SessionError::from_ort)?;
         drop(kept_heap);
-        let feeds = bind(&session, feeds)?;
+        let values = values(&session, feeds)?;
+        let feeds = match spec.provider {
+            SessionProvider::Cpu => Feeds::Host(values.into_iter().map(|(_, value)| value.into()).collect()),
+            SessionProvider::Cuda(settings) => {
+                Feeds::Device(Box::new(device::bind(&session, values, settings.device)?))
+            }
+        };
         Ok(BoundSession { session, feeds, _external: spec.external.clone() })
     }
 
@@ -199,7 +246,11 @@ impl BoundSession {
     /// What ONNX Runtime answers, as [`SessionError::Run`] or [`SessionError::OutOfMemory`].
     pub fn run(&mut self) -> Result<Duration, SessionError> {
         let start = Instant::now();
-        let outputs = self.session.run::<0>(self.feeds.as_slice()).map_err(SessionError::from_run)?;
+        let outputs = match &self.feeds {
+            Feeds::Host(values) => self.session.run::<0>(values.as_slice()),
+            Feeds::Device(binding) => self.session.run_binding(binding),
+        }
+        .map_err(SessionError::from_run)?;
         let elapsed = start.elapsed();
         drop(outputs);
         Ok(elapsed)
@@ -215,8 +266,11 @@ impl BoundSession {
         let mut options = RunOptions::new().map_err(SessionError::from_run)?;
         options.enable_profiling(stem).map_err(SessionError::from_run)?;
         let start = Instant::now();
-        let outputs =
-            self.session.run_with_options::<_, 0>(self.feeds.as_slice(), &options).map_err(SessionError::from_run)?;
+        let outputs = match &self.feeds {
+            Feeds::Host(values) => self.session.run_with_options::<_, 0>(values.as_slice(), &options),
+            Feeds::Device(binding) => self.session.run_binding_with_options(binding, &options),
+        }
+        .map_err(SessionError::from_run)?;
         let elapsed = start.elapsed();
         drop(outputs);
         let profile = find_by_stem(stem).ok_or_else(|| SessionError::NoProfile { stem: stem.to_owned() })?;
@@ -264,7 +318,7 @@ fn configured(engine: &Engine, spec: &SessionSpec<'_>) -> ort::Result<SessionBui
 fn with_provider(builder: SessionBuilder, provider: SessionProvider) -> Result<SessionBuilder, SessionError> {
     let (name, dispatch) = match provider {
         SessionProvider::Cpu => ("CPUExecutionProvider", ort::ep::CPU::default().with_arena_allocator(true).build()),
-        SessionProvider::Cuda => ("CUDAExecutionProvider", ort::ep::CUDA::default().build()),
+        SessionProvider::Cuda(settings) => ("CUDAExecutionProvider", device::provider(settings)),
     };
     let dispatch = dispatch.error_on_failure();
     builder.with_execution_providers([dispatch]).map_err(|error| SessionError::Provider {
@@ -273,11 +327,8 @@ fn with_provider(builder: SessionBuilder, provider: SessionProvider) -> Result<S
     })
 }
 
-/// Puts the feeds into the session's order as values that live as long as the session.
-fn bind(
-    session: &ort::session::Session,
-    feeds: &[FeedTensor],
-) -> Result<Vec<SessionInputValue<'static>>, SessionError> {
+/// The feeds by name in the session's order, in host memory.
+fn values(session: &ort::session::Session, feeds: &[FeedTensor]) -> Result<Vec<(String, DynValue)>, SessionError> {
     let declared: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
     if let Some(stray) = feeds.iter().find(|feed| !declared.contains(&feed.name.as_str())) {
         return Err(SessionError::UnknownInput { name: stray.name.clone(), declared: declared.join(", ") });
@@ -289,18 +340,18 @@ fn bind(
                 .iter()
                 .find(|feed| feed.name == *name)
                 .ok_or_else(|| SessionError::MissingInput { name: (*name).to_owned() })?;
-            value_of(feed)
+            Ok(((*name).to_owned(), value_of(feed)?))
         })
         .collect()
 }
 
-fn value_of(feed: &FeedTensor) -> Result<SessionInputValue<'static>, SessionError> {
+fn value_of(feed: &FeedTensor) -> Result<DynValue, SessionError> {
     let refuse = |reason: String| SessionError::Input { name: feed.name.clone(), reason };
     let from_ort = |error: ort::Error| refuse(error.to_string());
     let bytes = match &feed.data {
         TensorData::Strings(strings) => {
             let tensor = Tensor::from_string_array((feed.shape.clone(), strings.as_slice())).map_err(from_ort)?;
-            return Ok(tensor.into());
+            return Ok(tensor.into_dyn());
         }
         TensorData::Bytes(bytes) => bytes,
     };
@@ -320,7 +371,7 @@ fn value_of(feed: &FeedTensor) -> Result<SessionInputValue<'static>, SessionErro
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), tensor.data_ptr_mut().cast::<u8>(), bytes.len());
         }
     }
-    Ok(tensor.into())
+    Ok(tensor.into_dyn())
 }
 
 /// `TensorProto.DataType` -> ort's type and the size of an element in bytes, for the types that can be fed as bytes.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use globset::{Glob, GlobMatcher};
 use serde::Serialize;
 
-use super::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario, ScenarioId, Weights};
+use super::{CudaOptions, ImageSize, ModelRef, Optimization, Precision, Provider, Scenario, ScenarioId, Weights};
 use crate::config::{
     Budget, Config, Dimensions, Inputs, Model, ModelSource, ZooEntry, did_you_mean, has_wildcard, looks_like_path,
     name_of_file, safe_name,
@@ -244,7 +244,7 @@ impl Planner<'_> {
             ModelSource::File(path) => ModelRef::File { name: model.name.clone(), path: path.clone() },
         };
         matrix
-            .scenarios(&reference)
+            .scenarios(&reference, self.config.cuda.options)
             .into_iter()
             .map(|scenario| {
                 let id = scenario.id();
@@ -268,6 +268,7 @@ impl Planner<'_> {
 /// The values that one model's scenarios take. `None` stands for a dimension that the model has not.
 struct Matrix {
     provider: Vec<Provider>,
+    /// Empty for the usual one of each provider.
     precision: Vec<Precision>,
     optimization: Vec<Optimization>,
     batch: Vec<Option<u32>>,
@@ -304,7 +305,7 @@ impl Matrix {
     }
 
     /// All combinations; the last dimension varies fastest.
-    fn scenarios(&self, model: &ModelRef) -> Vec<Scenario> {
+    fn scenarios(&self, model: &ModelRef, cuda: CudaOptions) -> Vec<Scenario> {
         // Every field but the model is overwritten below.
         let blank = Scenario {
             model: model.clone(),
@@ -315,10 +316,17 @@ impl Matrix {
             sequence: None,
             image: None,
             threads: 1,
+            cuda: None,
         };
         let mut all = vec![blank];
-        all = cross(all, &self.provider, |scenario, value| scenario.provider = value);
-        all = cross(all, &self.precision, |scenario, value| scenario.precision = value);
+        all = cross(all, &self.provider, |scenario, value| {
+            scenario.provider = value;
+            scenario.precision = usual_precision(value, model);
+            scenario.cuda = (value == Provider::Cuda).then_some(cuda);
+        });
+        if !self.precision.is_empty() {
+            all = cross(all, &self.precision, |scenario, value| scenario.precision = value);
+        }
         all = cross(all, &self.optimization, |scenario, value| scenario.optimization = value);
         all = cross(all, &self.batch, |scenario, value| scenario.batch = value);
         all = cross(all, &self.sequence, |scenario, value| scenario.sequence = value);
@@ -327,7 +335,15 @@ impl Matrix {
     }
 }
 
-fn cross<T: Copy>(scenarios: Vec<Scenario>, values: &[T], set: fn(&mut Scenario, T)) -> Vec<Scenario> {
+/// The number format where nobody says one: what a GPU is bought for, but never another than a file has.
+fn usual_precision(provider: Provider, model: &ModelRef) -> Precision {
+    match (provider, model) {
+        (Provider::Cuda, ModelRef::Zoo { .. }) => Precision::Fp16,
+        _ => Precision::Fp32,
+    }
+}
+
+fn cross<T: Copy>(scenarios: Vec<Scenario>, values: &[T], set: impl Fn(&mut Scenario, T) + Copy) -> Vec<Scenario> {
     let each = |scenario: Scenario| {
         values.iter().map(move |&value| {
             let mut scenario = scenario.clone();

@@ -3,6 +3,7 @@
 //! The launch is the unit of replication: each figure here is a sample with one value a launch.
 
 mod centre;
+mod device;
 mod groups;
 mod past;
 mod side;
@@ -11,12 +12,13 @@ mod summarize;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use crate::measure::result::PROTOCOL;
+pub use crate::measure::result::{Clock, GpuFacts, PROTOCOL, StrayWork};
 pub use crate::taxonomy::Group;
 pub use centre::{CLOCK_FLOOR_US, FEWEST_TELLING, Timed, common, telling};
+pub use device::{DeviceSummary, OperatorDevice};
 pub use groups::GroupSummary;
 pub use past::{OperatorPast, Past};
-pub use side::{Field, Side, SideOperator, SideShape};
+pub use side::{Field, Side, SideOperator, SideShape, clock_field, gpu_facts};
 pub use statistics::{error_of_median, median};
 pub use summarize::{SummaryError, summarize};
 
@@ -48,9 +50,19 @@ pub struct Summary {
     /// True where the weights were made up: a built-in model's, or those of a file without its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub synthetic_weights: bool,
+    /// Where the times of operators come from. Summaries of different clocks are never compared for time.
+    #[serde(default, skip_serializing_if = "Clock::is_host")]
+    pub clock: Clock,
+    /// The GPU and what drove it; `None` for a provider on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuFacts>,
+    /// What the device did in a run; there with [`Clock::DeviceCupti`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceSummary>,
     /// Unprofiled latency in microseconds, a value per launch.
     pub latency_us: Sample,
-    /// Latency minus the sum of self times, in microseconds: dispatch between nodes and what the correction missed.
+    /// Latency minus the sum of self times, in microseconds: dispatch between nodes and what the correction missed; by the
+    /// device's own clock, the time in which it had nothing to do.
     pub remainder_us: Sample,
     /// Sum of corrected self times / latency.
     pub reconciliation: Sample,
@@ -106,6 +118,9 @@ pub struct OperatorSummary {
     /// The part of all this that is not the model's own; `None` where all of it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inserted: Option<Inserted>,
+    /// What the device did for it; there with [`Clock::DeviceCupti`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<OperatorDevice>,
 }
 
 /// Nodes that ONNX Runtime put in: Casts around operators for whose types the provider has no kernel.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, OperatorKey, OperatorSummary, Past, Sample, Summary};
+use super::{Clock, GpuFacts, Group, OperatorKey, OperatorSummary, Past, Sample, Summary};
 
 /// Types of operators whose results have shapes that hang on values, or that run what the values say.
 const DATA_DEPENDENT: [&str; 10] = [
@@ -21,9 +21,9 @@ const DATA_DEPENDENT: [&str; 10] = [
 /// One side of a comparison: a summary measured now, or a baseline read from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
-    /// The machine class, field by field. Times of two sides are comparable where all fields agree.
+    /// The machine class, field by field, and the clock where it is not the host's. Times of two sides are comparable where all fields agree.
     pub machine: Vec<Field>,
-    /// What else may explain a difference: `model`, `onnxruntime`, `tool`, `cpu`.
+    /// What else may explain a difference: `model`, `onnxruntime`, `tool`, `cpu`, and of a GPU `driver`, `cuda`, `cudnn`.
     pub facts: Vec<Field>,
     /// [`super::PROTOCOL`] that it was measured by. Times of two protocols are not comparable.
     pub protocol: u32,
@@ -96,7 +96,8 @@ pub struct SideShape {
 impl Summary {
     /// The summary as a side of a comparison. `machine` is the fingerprint's fields; `tool` and `cpu` join the facts
     /// that the summary itself knows.
-    pub fn side(&self, machine: Vec<Field>, tool: &str, cpu: &str) -> Side {
+    pub fn side(&self, mut machine: Vec<Field>, tool: &str, cpu: &str) -> Side {
+        machine.extend(clock_field(self.clock));
         let operator = |operator: &OperatorSummary| SideOperator {
             key: operator.key.clone(),
             group: operator.group,
@@ -110,12 +111,15 @@ impl Summary {
         };
         Side {
             machine,
-            facts: vec![
+            facts: [
                 Field::new("model", &self.model_sha256),
                 Field::new("onnxruntime", &self.onnxruntime),
                 Field::new("tool", tool),
                 Field::new("cpu", cpu),
-            ],
+            ]
+            .into_iter()
+            .chain(self.gpu.iter().flat_map(gpu_facts))
+            .collect(),
             protocol: self.protocol,
             centred: false,
             past: None,
@@ -139,6 +143,17 @@ impl Summary {
         shapes.sort_unstable();
         shapes
     }
+}
+
+/// The clock as a field of the machine class, where it is not the host's: times of two clocks are not comparable.
+pub fn clock_field(clock: Clock) -> Option<Field> {
+    (!clock.is_host()).then(|| Field::new("clock", clock.name()))
+}
+
+/// What drove a GPU, as facts that may explain a difference.
+pub fn gpu_facts(gpu: &GpuFacts) -> Vec<Field> {
+    let facts = [("driver", &gpu.driver), ("cuda", &gpu.cuda), ("cudnn", &gpu.cudnn)];
+    facts.into_iter().filter_map(|(name, value)| Some(Field::new(name, value.as_deref()?))).collect()
 }
 
 fn is_data_dependent(key: &OperatorKey) -> bool {

@@ -6,6 +6,7 @@ use crate::measure::result::{LaunchResult, LaunchWarning, NodeRecord, PROTOCOL};
 use crate::scenario::{Scenario, ScenarioId};
 use crate::taxonomy::Group;
 
+use super::device::{self, OperatorLaunches};
 use super::{Inserted, OperatorKey, OperatorSummary, Sample, ShapeClass, Summary, UnsteadyOperator, median};
 
 /// Names a node's operator: its canonical key, its group where the taxonomy knows it, and the `fused` mark.
@@ -51,8 +52,9 @@ pub fn summarize(
     resolver: Resolver<'_>,
 ) -> Result<Summary, SummaryError> {
     let Some(first) = launches.first() else { return Err(SummaryError::NoLaunches { id }) };
-    same(&id, "model", launches, |launch| &launch.model_sha256)?;
-    same(&id, "ONNX Runtime versions", launches, |launch| &launch.onnxruntime)?;
+    same(&id, "model", launches, |launch| launch.model_sha256.as_str())?;
+    same(&id, "ONNX Runtime versions", launches, |launch| launch.onnxruntime.as_str())?;
+    same(&id, "clocks", launches, |launch| launch.clock.name())?;
 
     let self_sums: Vec<f64> = launches.iter().map(|l| l.nodes.iter().map(|n| n.self_us).sum()).collect();
     let raw_sums = launches.iter().map(|l| l.nodes.iter().map(|n| n.raw_us).sum::<f64>());
@@ -67,6 +69,9 @@ pub fn summarize(
         onnxruntime: first.onnxruntime.clone(),
         model_sha256: first.model_sha256.clone(),
         synthetic_weights: first.synthetic_weights,
+        clock: first.clock,
+        gpu: first.gpu.clone(),
+        device: device::device(launches),
         remainder_us: Sample(latencies.iter().zip(&self_sums).map(|(latency, sum)| latency - sum).collect()),
         reconciliation: Sample(self_sums.iter().zip(&latencies).map(|(sum, latency)| ratio(*sum, *latency)).collect()),
         raw_reconciliation: Sample(raw_sums.zip(&latencies).map(|(sum, latency)| ratio(sum, *latency)).collect()),
@@ -85,13 +90,15 @@ fn same<'a>(
     id: &ScenarioId,
     what: &'static str,
     launches: &'a [LaunchResult],
-    fact: impl Fn(&'a LaunchResult) -> &'a String,
+    fact: impl Fn(&'a LaunchResult) -> &'a str,
 ) -> Result<(), SummaryError> {
     let mut facts = launches.iter().map(fact);
     let Some(first) = facts.next() else { return Ok(()) };
     match facts.find(|other| *other != first) {
         None => Ok(()),
-        Some(other) => Err(SummaryError::Mixed { id: id.clone(), what, first: first.clone(), other: other.clone() }),
+        Some(other) => {
+            Err(SummaryError::Mixed { id: id.clone(), what, first: first.to_owned(), other: other.to_owned() })
+        }
     }
 }
 
@@ -107,6 +114,7 @@ struct Tally {
     all: Part,
     shapes: BTreeMap<String, (Vec<u32>, Vec<f64>)>,
     inserted: Part,
+    device: OperatorLaunches,
 }
 
 /// Nodes, executions and time in each launch.
@@ -146,12 +154,14 @@ impl Part {
 impl Tally {
     fn new(launches: usize, group: Option<Group>, fused: bool) -> Self {
         let (all, inserted) = (Part::none(launches), Part::none(launches));
-        Tally { group, fused, all, shapes: BTreeMap::new(), inserted }
+        let device = OperatorLaunches::none(launches);
+        Tally { group, fused, all, shapes: BTreeMap::new(), inserted, device }
     }
 
     fn add(&mut self, launch: usize, node: &NodeRecord) {
         let launches = self.all.nodes.len();
         self.all.add(launch, node);
+        self.device.add(launch, node);
         if node.inserted {
             self.inserted.add(launch, node);
         }
@@ -210,6 +220,7 @@ fn operators(
             share: tally.all.shares(self_sums),
             self_us: Sample(tally.all.self_us),
             shapes,
+            device: tally.device.summary(),
             inserted: tally.inserted.inserted(self_sums),
         });
     }
@@ -250,7 +261,10 @@ fn doubt(warning: &LaunchWarning) -> f64 {
         LaunchWarning::ProfileTruncated => 0.0,
         LaunchWarning::NotReconciled { ratio } => ratio.max(f64::MIN_POSITIVE).ln().abs(),
         LaunchWarning::Contended { ratio } => *ratio,
-        LaunchWarning::FellBack { nodes } => f64::from(*nodes),
+        LaunchWarning::FellBack { nodes, .. } => f64::from(*nodes),
+        LaunchWarning::Unattributed { share, .. } => *share,
+        LaunchWarning::ClocksDisagree { contained } => -contained,
+        LaunchWarning::Synchronous { .. } => 0.0,
         LaunchWarning::FewIterations { runs } => -f64::from(*runs),
         LaunchWarning::ConvertedTypes { share, .. } => *share,
     }
@@ -259,6 +273,7 @@ fn doubt(warning: &LaunchWarning) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::result::Clock;
     use crate::summary::testing::{Op, bert, id, launch, op, resolve, scenario, summary_of};
 
     fn find<'a>(summary: &'a Summary, key: &str) -> &'a OperatorSummary {
@@ -357,5 +372,8 @@ mod tests {
         let other = LaunchResult { model_sha256: "cd".repeat(32), ..launch(&bert()) };
         let mixed = summarize(scenario(), id(), &[launch(&bert()), other], &resolve).unwrap_err();
         assert!(matches!(mixed, SummaryError::Mixed { what: "model", .. }), "{mixed}");
+        let waiting = LaunchResult { clock: Clock::DeviceSynchronous, ..launch(&bert()) };
+        let mixed = summarize(scenario(), id(), &[launch(&bert()), waiting], &resolve).unwrap_err();
+        assert!(matches!(mixed, SummaryError::Mixed { what: "clocks", .. }), "{mixed}");
     }
 }

@@ -1,7 +1,7 @@
 //! Synthetic launches for the tests of the stages that follow: seeded, so that each run sees the same noise.
 
 pub use crate::measure::result::LaunchResult;
-use crate::measure::result::{LAUNCH_SCHEMA, NodeRecord, OverheadEstimate};
+use crate::measure::result::{Clock, LAUNCH_SCHEMA, NodeRecord, OverheadEstimate};
 use crate::scenario::{ModelRef, Optimization, Precision, Provider, Scenario, ScenarioId};
 use crate::taxonomy::Group;
 
@@ -70,6 +70,7 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         executions: op.executions,
         raw_us: op.self_us + 2.0,
         self_us: op.self_us,
+        device: None,
     };
     let latency_us = ops.iter().map(|op| op.self_us).sum::<f64>() * 1.01;
     LaunchResult {
@@ -82,6 +83,9 @@ pub fn launch(ops: &[Op]) -> LaunchResult {
         unprofiled_us: vec![latency_us; 10],
         profiled_us: vec![latency_us; 10],
         latency_us,
+        clock: Clock::Host,
+        gpu: None,
+        device: None,
         overhead: OverheadEstimate { base_us: 1.9, per_input_us: 0.0, per_output_us: 0.0, scale: 1.0 },
         nodes: ops.iter().map(node).collect(),
         peak_rss_bytes: Some(500_000_000),
@@ -114,6 +118,7 @@ pub fn scenario() -> Scenario {
         sequence: Some(128),
         image: None,
         threads: 1,
+        cuda: None,
     }
 }
 

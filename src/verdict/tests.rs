@@ -4,7 +4,7 @@ use super::*;
 use crate::compare::tests::{scaled, side};
 use crate::compare::{Comparison, OperatorChange, compare};
 use crate::summary::testing::{LaunchResult, Noise, Op, bert, launch, launches, op, summary_of};
-use crate::summary::{Field, Sample, Side, Summary};
+use crate::summary::{Clock, Field, Sample, Side, Summary};
 
 const ALL: &str = "every operator";
 
@@ -281,6 +281,31 @@ fn another_instruction_set_or_architecture_judges_neither() {
         [(FindingCode::FingerprintDiffers, Severity::Warning), (FindingCode::StructureChanged, Severity::Note)];
     assert_eq!(on_another_machine("instruction-set"), expected);
     assert_eq!(on_another_machine("arch"), expected);
+}
+
+/// The findings where the base was timed by one clock and the head, slower and of another structure, by another.
+fn by_clocks(base: Clock, head: Clock) -> Vec<(FindingCode, Severity)> {
+    let timed = |ops: &[Op], clock| summary_of(&[LaunchResult { clock, ..launch(ops) }]);
+    let mut head_ops = scaled(&bert(), "Softmax", 9.0);
+    head_ops[5].executions += 1;
+    let head = timed(&head_ops, head);
+    let comparison = compare(&side_of(&timed(&bert(), base)), &side_of(&head));
+    codes(&judge(&head, Some(&comparison), &Policy::default()).findings)
+}
+
+#[test]
+fn times_of_two_clocks_are_never_judged_and_structure_always_is() {
+    let clocks = [Clock::Host, Clock::DeviceCupti, Clock::DeviceSynchronous];
+    let untimed =
+        [(FindingCode::StructureChanged, Severity::Error), (FindingCode::FingerprintDiffers, Severity::Warning)];
+    for (base, head) in clocks.iter().flat_map(|base| clocks.map(|head| (*base, head))) {
+        let found = by_clocks(base, head);
+        if base == head {
+            assert!(found.contains(&(FindingCode::OperatorRegressed, Severity::Error)), "{base:?}: {found:?}");
+        } else {
+            assert_eq!(found, untimed, "{base:?} -> {head:?}");
+        }
+    }
 }
 
 #[test]

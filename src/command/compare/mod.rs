@@ -65,7 +65,8 @@ fn measure(
     let libraries = sides.locate(terminal)?;
     let head: Vec<Planned> = sides.head().cloned().collect();
     let order: Vec<ScenarioId> = head.iter().map(|planned| planned.id.clone()).collect();
-    let (suite, measuring) = (Suite::new(head, None), arguments.measuring());
+    let base: Vec<Planned> = sides.matched.both.iter().map(|(base, _)| base.clone()).collect();
+    let (suite, measuring) = (Suite::new(head, None).beside(&base), arguments.measuring());
     let session = Session::with_library(terminal, sides.config.clone(), suite, &measuring, libraries.head.clone())?;
     if sides.is_suite {
         session.results.clear()?;

@@ -188,7 +188,7 @@ impl<'a> Turns<'a> {
     fn refuse(&mut self) {
         for unit in &mut self.units {
             for arm in unit.arms().map(|arm| &self.blocks.arms[arm]) {
-                let refusal = self.session.refuse(&arm.planned).map(|refusal| refusal.to_string());
+                let refusal = self.session.refuse(&arm.planned);
                 if let Some(reason) = refusal.or_else(|| unfetched(&arm.planned)) {
                     unit.fail(format!("{}: {reason}", arm.label), &[]);
                     break;

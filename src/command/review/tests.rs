@@ -4,6 +4,7 @@ use super::*;
 use crate::baseline::{Document, Fingerprint, KEPT};
 use crate::report::{Finding, Machine, ScenarioReport, ScenarioResult};
 use crate::scenario::Provider;
+use crate::summary::Clock;
 use crate::summary::testing::{LaunchResult, Noise, Op, bert, launch, launches, summary_of};
 use crate::verdict::Policy;
 
@@ -148,6 +149,19 @@ fn what_did_not_move_changes_no_byte() {
         assert_eq!(project.accept(&result), Change::Nothing, "machine {machine}");
     }
     assert_eq!(project.document(), before);
+}
+
+#[test]
+fn another_clock_renews_every_line() {
+    let mut project = Project::of(&steady(&bert()));
+    let waiting: Vec<LaunchResult> = steady(&scaled(&bert(), "Softmax", 9.0))
+        .into_iter()
+        .map(|launch| LaunchResult { clock: Clock::DeviceSynchronous, ..launch })
+        .collect();
+    let result = project.check(&waiting);
+    let Change::All { why, .. } = project.accept(&result) else { panic!("single lines of another clock") };
+    assert!(why.contains("clock device-synchronous") && why.contains("none"), "{why}");
+    assert_eq!(project.document().clock, Clock::DeviceSynchronous);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod annotations;
 pub mod bar;
 pub mod comment;
+pub mod device;
 mod fit;
 pub mod gate_study;
 pub mod html;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use super::{
-    Breakdown, GroupShare, OperatorShare, PAPER, PAPER_MODELS, Piece, Row, RowResult, STUDY_SCHEMA, Setting, Source,
-    Study, StudyError, Task, VISIBLE, method, totals,
+    Breakdown, GpuShare, GroupShare, OperatorShare, PAPER, PAPER_MODELS, Piece, Row, RowResult, STUDY_SCHEMA, Setting,
+    Source, Study, StudyError, Task, VISIBLE, beside, method, totals,
 };
-use crate::report::{Group, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary, figures};
+use crate::report::{
+    DeviceSummary, Group, Sample, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary, figures,
+};
 
 impl Study {
     /// The study of the suite from one report, or from several that measured a part each. `built_in` names the built-in
@@ -27,6 +29,7 @@ impl Study {
             schema: STUDY_SCHEMA,
             study: "suite",
             groups: groups.filter(|&group| rows.iter().any(|row| is_visible(row, group))).collect(),
+            beside: beside::beside(&rows),
             totals: totals::totals(&rows),
             method: method::notes(&rows, &sources),
             sources,
@@ -107,6 +110,8 @@ fn breakdown(summary: &Summary) -> Breakdown {
         .collect();
     groups.sort_by_key(|entry| (entry.group.is_none(), entry.group));
     Breakdown {
+        clock: summary.clock,
+        gpu: summary.gpu.as_ref().map(|gpu| gpu_share(gpu.name.clone(), summary)),
         latency_us: summary.latency_us.median(),
         latency_spread: summary.latency_us.relative_spread(),
         launches: summary.latency_us.len(),
@@ -119,6 +124,12 @@ fn breakdown(summary: &Summary) -> Breakdown {
         peak_rss_bytes: summary.peak_rss_bytes,
         warnings: summary.warnings.clone(),
     }
+}
+
+fn gpu_share(name: Option<String>, summary: &Summary) -> GpuShare {
+    let latency_us = summary.latency_us.median();
+    let part = |figure: fn(&DeviceSummary) -> &Sample| Some(figure(summary.device.as_ref()?).median() / latency_us);
+    GpuShare { name, busy: part(|device| &device.busy_us), idle: part(|device| &device.idle_us) }
 }
 
 fn is_visible(row: &Row, group: Option<Group>) -> bool {

@@ -2,8 +2,8 @@
 
 use super::{Piece, Study};
 use crate::report::{
-    Group, LaunchWarning, Listed, Machine, OperatorKey, OperatorSummary, Outcome, REPORT_SCHEMA, Report, Sample,
-    ScenarioReport, ScenarioResult, Suite, Summary,
+    Clock, DeviceSummary, GpuFacts, Group, LaunchWarning, Listed, Machine, OperatorKey, OperatorSummary, Outcome,
+    REPORT_SCHEMA, Report, Sample, ScenarioReport, ScenarioResult, Suite, Summary,
 };
 use crate::scenario::{ImageSize, ModelRef, Optimization, Precision, Provider, Scenario};
 
@@ -137,7 +137,7 @@ pub fn study(report: &Report) -> Study {
     Study::of_suite(&[Piece { name: "report.json", report }], &FULL).unwrap()
 }
 
-/// The same measurements as if they had been taken on CUDA.
+/// The same measurements as if they had been taken on CUDA, by CUPTI's clock.
 pub fn on_cuda(report: &mut Report) {
     for one in &mut report.scenarios {
         one.scenario.provider = Provider::Cuda;
@@ -145,6 +145,21 @@ pub fn on_cuda(report: &mut Report) {
         if let ScenarioResult::Measured { summary } = &mut one.result {
             summary.scenario = one.scenario.clone();
             summary.id = one.id.clone();
+            summary.clock = Clock::DeviceCupti;
+            summary.gpu = Some(GpuFacts { name: Some("NVIDIA L4".into()), ..GpuFacts::default() });
+            let part = |part: f64| Sample(summary.latency_us.0.iter().map(|us| us * part).collect());
+            summary.device = Some(DeviceSummary {
+                busy_us: part(0.72),
+                idle_us: part(0.25),
+                exposed_us: part(0.03),
+                overlapping_us: part(0.0),
+                launch_us: part(0.4),
+                stray_us: part(0.0),
+                strays: Vec::new(),
+                received_bytes: 0,
+                sent_bytes: 0,
+                contained: 0.99,
+            });
         }
     }
 }
@@ -174,6 +189,7 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
         sequence: text.then_some(if model == "bert-base" { 128 } else { 256 }),
         image: (!text).then_some(image),
         threads: 1,
+        cuda: None,
     };
     // A little of its own for each row, so that no two bars are alike: decode steps and larger batches move more.
     let step = f64::from(u32::try_from(place).unwrap());
@@ -195,6 +211,7 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
             share: launches(weight(group, part) / total),
             shapes: Vec::new(),
             inserted: None,
+            device: None,
         })
         .collect();
     operators.sort_by(|a, b| b.share.median().total_cmp(&a.share.median()));
@@ -204,6 +221,9 @@ fn summary(place: usize, model: &str, batch: u32) -> Summary {
         protocol: 1,
         onnxruntime: "1.31.1".into(),
         model_sha256: "ab".repeat(32),
+        clock: Default::default(),
+        gpu: None,
+        device: None,
         latency_us: launches(latency_us),
         remainder_us: launches(0.0),
         reconciliation: launches(1.0),

@@ -1,7 +1,7 @@
 //! How the figures were obtained, and where that differs from the paper: said of what was in fact measured.
 
 use super::{Row, RowResult, Source};
-use crate::report::LaunchWarning;
+use crate::report::{Clock, LaunchWarning};
 use crate::scenario::{Optimization, Precision, Provider};
 
 /// One sentence each.
@@ -23,13 +23,7 @@ pub(super) fn notes(rows: &[Row], sources: &[Source]) -> Vec<String> {
          process; ± is the standard deviation between launches, relative, estimated from their median deviation."
             .to_owned(),
     );
-    if rows.iter().any(|row| row.setting.provider == Provider::Cuda) {
-        notes.push(
-            "On CUDA the time of a node is what the host spends on it; kernels run behind it, so that a node may be \
-             charged for the wait for another one."
-                .to_owned(),
-        );
-    }
+    notes.extend(clocks(rows).into_iter().filter_map(note_of));
     if rows.iter().any(|row| row.setting.precision != Precision::Fp32 && row.setting.provider == Provider::Cpu) {
         notes.push(
             "The CPU provider computes most operators in fp32 alone: at other precisions the conversions it inserts \
@@ -45,6 +39,39 @@ pub(super) fn notes(rows: &[Row], sources: &[Source]) -> Vec<String> {
         );
     }
     notes
+}
+
+/// The clocks of the rows that were measured, each once.
+fn clocks(rows: &[Row]) -> Vec<(Provider, Clock)> {
+    let mut clocks = Vec::new();
+    for row in rows {
+        if let RowResult::Measured(breakdown) = &row.result
+            && !clocks.contains(&(row.setting.provider, breakdown.clock))
+        {
+            clocks.push((row.setting.provider, breakdown.clock));
+        }
+    }
+    clocks
+}
+
+/// What a clock of the GPU's means.
+fn note_of((provider, clock): (Provider, Clock)) -> Option<String> {
+    let note = match (provider, clock) {
+        (Provider::Cpu, _) => return None,
+        (Provider::Cuda, Clock::DeviceCupti) => {
+            "On CUDA the time of a node is what the GPU worked for it, as CUPTI records it, and of a node that runs on the \
+             CPU what it took while the GPU had nothing to do; in the rest of the latency the GPU waited for the host."
+        }
+        (Provider::Cuda, Clock::DeviceSynchronous) => {
+            "On CUDA each launch waited for the GPU, so that a node's time holds its launches and their work, and the \
+             latency is longer than that of a deployment."
+        }
+        (Provider::Cuda, Clock::Host) => {
+            "On CUDA the time of a node is what the host spends on it; kernels run behind it, so that a node may be \
+             charged for the wait for another one."
+        }
+    };
+    Some(note.to_owned())
 }
 
 fn runtime(rows: &[Row], sources: &[Source]) -> String {
@@ -88,10 +115,15 @@ fn warned(rows: &[Row]) -> bool {
 /// the CPU, as it does with shapes, or that types were converted.
 pub(super) fn is_doubt(warning: &LaunchWarning) -> bool {
     match warning {
-        LaunchWarning::ProfileTruncated | LaunchWarning::NotReconciled { .. } | LaunchWarning::Contended { .. } => true,
-        LaunchWarning::FellBack { .. } | LaunchWarning::ConvertedTypes { .. } | LaunchWarning::FewIterations { .. } => {
-            false
-        }
+        LaunchWarning::ProfileTruncated
+        | LaunchWarning::NotReconciled { .. }
+        | LaunchWarning::Contended { .. }
+        | LaunchWarning::Unattributed { .. }
+        | LaunchWarning::ClocksDisagree { .. } => true,
+        LaunchWarning::FellBack { .. }
+        | LaunchWarning::ConvertedTypes { .. }
+        | LaunchWarning::Synchronous { .. }
+        | LaunchWarning::FewIterations { .. } => false,
     }
 }
 
@@ -119,6 +151,11 @@ mod tests {
         let mut other = fixtures::report(&["gpt2"]);
         fixtures::on_cuda(&mut other);
         let text = fixtures::study(&other).method.join("\n");
-        assert!(text.contains("fp32 on CUDA") && text.contains("what the host spends"), "{text}");
+        assert!(
+            text.contains("fp32 on CUDA")
+                && text.contains("as CUPTI records it")
+                && !text.contains("what the host spends"),
+            "{text}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Made from saved reports by a pure function, so that hours of measurement can be shown again without measuring.
 
+mod beside;
 mod build;
 #[cfg(test)]
 pub mod fixtures;
@@ -12,9 +13,10 @@ mod totals;
 
 use serde::Serialize;
 
+pub use beside::Beside;
 pub use models::{PAPER_MODELS, Task};
 
-use super::{Group, LaunchWarning, Machine, OperatorKey, Report, ScenarioId};
+use super::{Clock, Group, LaunchWarning, Machine, OperatorKey, Report, ScenarioId};
 use crate::scenario::{ImageSize, Optimization, Precision, Provider};
 
 /// Version of the study's JSON document.
@@ -37,6 +39,9 @@ pub struct Study {
     pub groups: Vec<Option<Group>>,
     /// One row a scenario, by task and model, batch sizes next to one another.
     pub rows: Vec<Row>,
+    /// Rows of the same model on the CPU and on CUDA.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
     /// Ranges and means over models, one entry for each setting that was measured.
     pub totals: Vec<Total>,
     /// What the paper published.
@@ -109,6 +114,12 @@ pub enum RowResult {
 /// Where the latency of one scenario goes. All figures are medians over launches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Breakdown {
+    /// Where the times of operators come from.
+    #[serde(skip_serializing_if = "Clock::is_host")]
+    pub clock: Clock,
+    /// The GPU; `None` for a provider on the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuShare>,
     /// A run without profiling, in microseconds.
     pub latency_us: f64,
     /// Standard deviation of that between launches, relative; `None` where one launch cannot tell.
@@ -141,6 +152,17 @@ impl Breakdown {
     pub fn share(&self, group: Option<Group>) -> Option<f64> {
         self.groups.iter().find(|entry| entry.group == group).map(|entry| entry.share)
     }
+}
+
+/// What a GPU did with the latency.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GpuShare {
+    /// As it names itself.
+    pub name: Option<String>,
+    /// Part of the latency in which it worked, 0 to 1; `None` where its own time was not taken.
+    pub busy: Option<f64>,
+    /// Part in which it waited to be given something.
+    pub idle: Option<f64>,
 }
 
 /// A group's part in the time of all nodes.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use ort::ErrorCode;
 use serde::{Deserialize, Serialize};
 
+use super::super::cuda;
+
 /// Why a session could not be had or could not run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -126,6 +128,22 @@ impl SessionError {
             false => SessionError::Run { reason },
         }
     }
+
+    /// The same with what helps, where it is about CUDA.
+    pub(super) fn on_cuda(self) -> SessionError {
+        let (SessionError::Other { reason } | SessionError::Run { reason } | SessionError::Provider { reason, .. }) =
+            &self
+        else {
+            return self;
+        };
+        match cuda::remedy(reason) {
+            Some(remedy) => SessionError::Provider {
+                provider: "CUDAExecutionProvider".to_owned(),
+                reason: format!("{reason}; {remedy}"),
+            },
+            None => self,
+        }
+    }
 }
 
 fn classify_load(code: ErrorCode, message: &str) -> SessionError {
@@ -153,7 +171,8 @@ fn classify_load(code: ErrorCode, message: &str) -> SessionError {
 }
 
 fn is_out_of_memory(reason: &str) -> bool {
-    reason.contains("bad_alloc") || reason.contains("Failed to allocate memory") || reason.contains("out of memory")
+    let said = ["bad_alloc", "Failed to allocate memory", "out of memory", "smaller than requested bytes"];
+    said.iter().any(|said| reason.contains(said))
 }
 
 /// Reads the three ways in which ONNX Runtime says that it has no such operator.

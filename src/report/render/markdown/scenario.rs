@@ -6,6 +6,7 @@ use super::escape::{code, plain, sentence};
 use super::paired;
 use crate::report::figures;
 use crate::report::render::bar;
+use crate::report::render::device;
 use crate::report::render::number::{self, TimeUnit};
 use crate::report::render::text::Charset;
 use crate::report::standing::Standing;
@@ -92,13 +93,20 @@ fn measured(summary: &Summary, report: &ScenarioReport, writer: &mut dyn Write) 
         Some(pairs) => number::count(u64::from(pairs), "pair of launches", "pairs of launches"),
         None => number::count(summary.latency_us.len() as u64, "launch", "launches"),
     };
+    let reconciled = device::reconciliation(summary).unwrap_or_else(|| {
+        format!(
+            "the nodes add up to {} of the latency ({} as the profiler reported them)",
+            number::percent(summary.reconciliation.median()),
+            number::percent(summary.raw_reconciliation.median()),
+        )
+    });
     writeln!(
         writer,
-        "{launches}, {}{}; the nodes add up to {} of the latency ({} as the profiler reported them).\n",
+        "{launches}, {}{}{}; {}.\n",
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
         if summary.synthetic_weights { ", synthetic weights" } else { "" },
-        number::percent(summary.reconciliation.median()),
-        number::percent(summary.raw_reconciliation.median()),
+        wording::clock(summary.clock).map_or_else(String::new, |clock| format!(", {clock}")),
+        sentence(&reconciled),
     )
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::beside;
 use super::words::{self, Varying};
 use crate::report::render::markdown::escape::{code, plain};
 use crate::report::render::number;
@@ -19,6 +20,7 @@ pub fn render(study: &Study, chart: &str, writer: &mut dyn Write) -> io::Result<
     writeln!(writer, "![Group shares of each model as stacked bars]({chart})\n")?;
     table(study, varying, writer)?;
     failures(study, writer)?;
+    beside::render(study, writer)?;
     totals(study, varying, writer)?;
     method(study, writer)
 }

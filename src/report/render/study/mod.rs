@@ -1,5 +1,6 @@
 //! Renderings of a [`Study`]: a Markdown document, JSON, and a chart.
 
+mod beside;
 pub mod markdown;
 pub mod svg;
 mod words;

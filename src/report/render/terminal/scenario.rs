@@ -5,6 +5,7 @@ use std::io;
 use super::{BOLD, CYAN, DIM, INDENT, Page, RED, Verbosity, YELLOW, changes, paired, standing_style};
 use crate::report::figures;
 use crate::report::render::bar::{self, Part};
+use crate::report::render::device;
 use crate::report::render::number::{self, TimeUnit};
 use crate::report::render::table::{Cell, Column, Table};
 use crate::report::render::text;
@@ -117,6 +118,8 @@ fn latency(page: &mut Page<'_>, summary: &Summary, report: &ScenarioReport) -> i
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
         format!("ONNX Runtime {}", summary.onnxruntime),
     ];
+    facts.extend(summary.gpu.as_ref().and_then(|gpu| gpu.name.clone()));
+    facts.extend(wording::clock(summary.clock).map(str::to_owned));
     facts.extend(summary.peak_rss_bytes.map(|bytes| format!("{} peak memory", number::bytes(bytes))));
     facts.extend(summary.synthetic_weights.then(|| "synthetic weights".to_owned()));
     page.facts(&facts)
@@ -177,7 +180,7 @@ fn groups(page: &mut Page<'_>, summary: &Summary) -> io::Result<()> {
         Cell::styled(unit.number(remainder), DIM),
         Cell::default(),
         Cell::default(),
-        Cell::styled("between nodes", DIM),
+        Cell::styled(device::remainder(summary), DIM),
     ]);
     page.table(&table)
 }
@@ -296,11 +299,13 @@ fn operator_row(
 
 /// How well the parts add up to the whole.
 fn reconciliation(page: &mut Page<'_>, summary: &Summary) -> io::Result<()> {
-    let text = format!(
-        "the nodes add up to {} of the latency ({} as the profiler reported them)",
-        number::percent(summary.reconciliation.median()),
-        number::percent(summary.raw_reconciliation.median()),
-    );
+    let text = device::reconciliation(summary).unwrap_or_else(|| {
+        format!(
+            "the nodes add up to {} of the latency ({} as the profiler reported them)",
+            number::percent(summary.reconciliation.median()),
+            number::percent(summary.raw_reconciliation.median()),
+        )
+    });
     for line in text::wrap(&text, page.width - INDENT) {
         writeln!(page.writer, "{:INDENT$}{DIM}{line}{DIM:#}", "")?;
     }

@@ -1,0 +1,285 @@
+//! The device's own time beside the profiler's: CUPTI records while a run is profiled, and its records are attributed to
+//! the nodes of that run's profile.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::device::{self, Call, HostNode, Joined, Range, What, Why, Work};
+use crate::measure::correct::record_of;
+use crate::measure::prepare::Prepared;
+use crate::measure::result::{DeviceRecord, LaunchWarning, NodeDevice, NodeRecord, StrayWork};
+use crate::measure::runs::{RunsError, median};
+use crate::profile::{DeviceUse, Run, Tallies};
+use crate::runtime::cupti::{Activity, Collector, CuptiError};
+use crate::runtime::session::BoundSession;
+
+/// How the providers of a GPU call themselves in a profile.
+const ON_DEVICE: &str = "CUDAExecutionProvider";
+
+/// Orphans may hold this much of the device's busy time before a word is said: the copies of inputs and outputs and the
+/// clearing of flags between nodes are a few microseconds.
+const MAY_BE_STRAY: f64 = 0.02;
+
+/// Of the launching calls, this part must lie in nodes. Calls that lie across the edge of a node, whose times are cut to
+/// microseconds, are a few in a hundred.
+const MUST_BE_CONTAINED: f64 = 0.9;
+
+/// Beyond this, busy time and latency cannot be of the same inference.
+const MAY_BE_BUSY: f64 = 1.05;
+
+/// Records what the device does in each profiled run.
+#[derive(Debug)]
+pub(super) struct Meter {
+    collector: Collector,
+    runs: Vec<DeviceRun>,
+}
+
+/// What CUPTI recorded in a run, and the moments between which it was asked for, in the process's clock.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    activity: Activity,
+    began_ns: i64,
+    ended_ns: i64,
+}
+
+/// What the device did in one run.
+#[derive(Debug)]
+struct DeviceRun {
+    duration_us: i64,
+    joined: Joined,
+    strays: BTreeMap<(String, bool), (u32, i64)>,
+    received_bytes: u64,
+    sent_bytes: u64,
+    dropped: u64,
+    contained: f64,
+    play_ns: i64,
+}
+
+impl Meter {
+    /// Loads CUPTI; to be done before any session is made on the device.
+    ///
+    /// # Errors
+    /// [`CuptiError`].
+    pub(super) fn load(library: &Path) -> Result<Meter, CuptiError> {
+        Ok(Meter { collector: Collector::load(library, Instant::now())?, runs: Vec::new() })
+    }
+
+    /// CUPTI's version.
+    pub(super) fn version(&self) -> u32 {
+        self.collector.version().0
+    }
+
+    /// Profiles one run while CUPTI records.
+    pub(super) fn profile(
+        &mut self,
+        session: &mut BoundSession,
+        stem: &Path,
+    ) -> Result<(PathBuf, Recorded), RunsError> {
+        self.collector.start().map_err(RunsError::Device)?;
+        let began_ns = self.collector.now_ns();
+        let profiled = session.run_profiled(stem);
+        let ended_ns = self.collector.now_ns();
+        // Whatever became of the run, CUPTI must not go on recording.
+        let activity = self.collector.stop();
+        let (_, path) = profiled.map_err(RunsError::Session)?;
+        Ok((path, Recorded { activity: activity.map_err(RunsError::Device)?, began_ns, ended_ns }))
+    }
+
+    /// Attributes what was recorded to the nodes of the run's profile.
+    pub(super) fn attribute(&mut self, run: &mut Run, recorded: &Recorded, tallies: &Tallies) -> Result<(), RunsError> {
+        let found = attribute(run, recorded, tallies)?;
+        self.runs.push(found);
+        Ok(())
+    }
+
+    /// What the device did in the runs no longer than the middle one.
+    pub(super) fn record(self) -> DeviceRecord {
+        summarized(self.runs)
+    }
+}
+
+/// Attributes what was recorded in a run to the nodes of its profile, which learn of it.
+fn attribute(run: &mut Run, recorded: &Recorded, tallies: &Tallies) -> Result<DeviceRun, RunsError> {
+    let nodes = host_nodes(run, tallies);
+    let Activity { calls, work, .. } = &recorded.activity;
+    let allowed = allowed(run, recorded).ok_or(RunsError::Device(CuptiError::Clock))?;
+    let alignment = device::align(&nodes, &launching(calls, work), allowed);
+    let joined = device::join(&nodes, calls, work, alignment.shift_ns, interval_ns(run));
+    run.device = joined.nodes.iter().map(used).collect();
+    Ok(DeviceRun {
+        duration_us: run.duration_us,
+        strays: strays(&joined, &recorded.activity),
+        received_bytes: copied(work, HOST_TO_DEVICE),
+        sent_bytes: copied(work, DEVICE_TO_HOST),
+        dropped: recorded.activity.dropped,
+        contained: alignment.part(),
+        play_ns: alignment.play_ns,
+        joined,
+    })
+}
+
+/// Medians over the runs no longer than the middle one.
+fn summarized(runs: Vec<DeviceRun>) -> DeviceRecord {
+    let middle = median(&runs.iter().map(|run| run.duration_us as f64).collect::<Vec<_>>());
+    let dropped = runs.iter().map(|run| run.dropped).sum();
+    let calm: Vec<DeviceRun> = runs.into_iter().filter(|run| run.duration_us as f64 <= middle).collect();
+    let of = |figure: &dyn Fn(&DeviceRun) -> f64| median(&calm.iter().map(figure).collect::<Vec<_>>());
+    let us = |figure: fn(&Joined) -> i64| of(&|run| figure(&run.joined) as f64 / 1e3);
+    DeviceRecord {
+        run_us: of(&|run| run.duration_us as f64),
+        busy_us: us(|joined| joined.busy_ns),
+        overlapping_us: us(|joined| joined.overlapping_ns),
+        exposed_us: us(|joined| joined.exposed_ns),
+        trailing_us: us(|joined| joined.trailing_ns),
+        // Every run copies the same.
+        received_bytes: calm.first().map_or(0, |run| run.received_bytes),
+        sent_bytes: calm.first().map_or(0, |run| run.sent_bytes),
+        strays: all_strays(&calm),
+        dropped,
+        contained: of(&|run| run.contained),
+        play_us: of(&|run| run.play_ns as f64 / 1e3),
+    }
+}
+
+/// `CUPTI_ACTIVITY_MEMCPY_KIND_HTOD`.
+const HOST_TO_DEVICE: u8 = 1;
+/// `CUPTI_ACTIVITY_MEMCPY_KIND_DTOH`.
+const DEVICE_TO_HOST: u8 = 2;
+
+fn copied(work: &[Work], wanted: u8) -> u64 {
+    let bytes = |work: &Work| match work.what {
+        What::Copy { direction, bytes } if direction == wanted => bytes,
+        _ => 0,
+    };
+    work.iter().map(bytes).sum()
+}
+
+/// The interval of a run in its profile's clock.
+fn interval_ns(run: &Run) -> (i64, i64) {
+    (run.start_us * 1_000, (run.start_us + run.duration_us + 1) * 1_000)
+}
+
+/// Executions as intervals. Starts and durations are cut to whole microseconds, so that what they stand for lies half of
+/// one later, or is half of one longer, on average; but never beyond the start of the next.
+fn host_nodes(run: &Run, tallies: &Tallies) -> Vec<HostNode> {
+    let node = |row: &crate::profile::Nested| {
+        let start_ns = row.start_us * 1_000 + 500;
+        let beyond_ns = row.gap_us.map_or(500, |gap_us| (gap_us * 1_000).min(500));
+        HostNode {
+            thread: row.thread,
+            start_ns,
+            end_ns: start_ns + row.duration_us * 1_000 + beyond_ns,
+            parent: row.parent,
+            on_device: tallies.operator_of(row).is_some_and(|(_, provider)| provider == ON_DEVICE),
+        }
+    };
+    run.rows.iter().map(node).collect()
+}
+
+/// What may have to be added to CUPTI's clock to have the profile's: the profile begins after the run was asked for, and
+/// its run is over before the call returns.
+fn allowed(run: &Run, recorded: &Recorded) -> Option<Range> {
+    let host = device::offset(&recorded.activity.clocks)?;
+    let earliest_zero_ns = recorded.began_ns;
+    let latest_zero_ns = (recorded.ended_ns - interval_ns(run).1 + 1_000).max(earliest_zero_ns);
+    Some(Range { low_ns: host.low_ns - latest_zero_ns, high_ns: host.high_ns - earliest_zero_ns })
+}
+
+/// The calls that launched work.
+fn launching(calls: &[Call], work: &[Work]) -> Vec<Call> {
+    let wanted: std::collections::HashSet<u32> = work.iter().map(|work| work.correlation).collect();
+    calls.iter().copied().filter(|call| wanted.contains(&call.correlation)).collect()
+}
+
+fn used(node: &device::NodeUse) -> DeviceUse {
+    DeviceUse {
+        work_ns: node.work_ns,
+        pieces: node.pieces.into(),
+        launch_ns: node.launch_ns,
+        waited_ns: node.waited_ns,
+        exposed_ns: node.exposed_ns,
+    }
+}
+
+/// What belongs to no node: pieces and time by what it was and whether somebody asked for it.
+fn strays(joined: &Joined, activity: &Activity) -> BTreeMap<(String, bool), (u32, i64)> {
+    let mut strays: BTreeMap<(String, bool), (u32, i64)> = BTreeMap::new();
+    for orphan in &joined.orphans {
+        let Some(work) = activity.work.get(orphan.work) else { continue };
+        let (pieces, work_ns) = strays.entry((name(work, activity), orphan.why == Why::NoCall)).or_default();
+        *pieces += 1;
+        *work_ns += i64::try_from(work.duration_ns()).unwrap_or(i64::MAX);
+    }
+    strays
+}
+
+fn name(work: &Work, activity: &Activity) -> String {
+    match work.what {
+        What::Kernel { name } => activity.names.get(&name).cloned().unwrap_or_else(|| "unnamed kernel".to_owned()),
+        What::Copy { direction: HOST_TO_DEVICE, .. } => "copy to the device".to_owned(),
+        What::Copy { direction: DEVICE_TO_HOST, .. } => "copy from the device".to_owned(),
+        What::Copy { .. } => "copy on the device".to_owned(),
+        What::Set { .. } => "fill".to_owned(),
+    }
+}
+
+/// The strays of several runs, by descending time.
+fn all_strays(runs: &[DeviceRun]) -> Vec<StrayWork> {
+    let mut sums: BTreeMap<&(String, bool), (u32, i64)> = BTreeMap::new();
+    for (key, (pieces, work_ns)) in runs.iter().flat_map(|run| &run.strays) {
+        let sum = sums.entry(key).or_default();
+        *sum = (sum.0 + pieces, sum.1 + work_ns);
+    }
+    let stray = |((what, unasked), (pieces, work_ns)): (&(String, bool), (u32, i64))| StrayWork {
+        what: what.clone(),
+        unasked: *unasked,
+        pieces,
+        work_us: work_ns as f64 / 1e3 / runs.len() as f64,
+    };
+    let mut strays: Vec<StrayWork> = sums.into_iter().map(stray).collect();
+    strays.sort_by(|a, b| b.work_us.total_cmp(&a.work_us));
+    strays
+}
+
+/// The nodes with the device's time as theirs: what it worked for them, and what the host's own took while it had nothing
+/// to do. Together with the rest of the idle time that is the latency.
+pub(super) fn records(tallies: Tallies, prepared: &Prepared) -> Vec<NodeRecord> {
+    let record = |node: crate::profile::NodeTally| {
+        let us = |figure: &crate::profile::Distribution| figure.typical() / 1e3;
+        let device = NodeDevice {
+            work_us: us(&node.device.work_ns),
+            // Saturates by definition of the conversion; pieces are counts of records.
+            pieces: node.device.pieces.median().round() as u32,
+            launch_us: us(&node.device.launch_ns),
+            waited_us: us(&node.device.waited_ns),
+            exposed_us: us(&node.device.exposed_ns),
+        };
+        let (executions, raw_us) = (node.executions.typical(), node.self_us.typical());
+        let self_us = device.work_us + device.exposed_us;
+        NodeRecord { device: Some(device), ..record_of(node, executions, raw_us, self_us, prepared) }
+    };
+    tallies.into_nodes().into_iter().map(record).collect()
+}
+
+/// What in the records speaks against them.
+pub(super) fn doubts(record: &DeviceRecord, latency_us: f64) -> Vec<LaunchWarning> {
+    let mut doubts = Vec::new();
+    if record.contained < MUST_BE_CONTAINED {
+        doubts.push(LaunchWarning::ClocksDisagree { contained: record.contained });
+    }
+    let stray_us: f64 = record.strays.iter().map(|stray| stray.work_us).sum();
+    let share = stray_us / (record.busy_us + record.overlapping_us).max(f64::MIN_POSITIVE);
+    if share > MAY_BE_STRAY || record.dropped > 0 {
+        doubts.push(LaunchWarning::Unattributed { share: share.min(1.0), dropped: record.dropped });
+    }
+    // The device cannot work longer than the inference takes.
+    let ratio = (record.busy_us + record.exposed_us) / latency_us;
+    if latency_us > 0.0 && ratio > MAY_BE_BUSY {
+        doubts.push(LaunchWarning::NotReconciled { ratio });
+    }
+    doubts
+}
+
+#[cfg(test)]
+mod tests;
