@@ -1,5 +1,7 @@
 //! Measures scenarios one after the other: the part that `run`, `check` and `export --profile` share.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -14,15 +16,15 @@ use crate::measure::inputs::InputFiles;
 use crate::measure::job::{JOB_SCHEMA, LaunchJob, ModelSource, Plan};
 use crate::measure::result::{LaunchResult, NodeRecord};
 use crate::measure::supervise::{LaunchFailure, Launcher};
-use crate::report::{self, Listed, Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult};
+use crate::report::{self, Machine, Outcome, REPORT_SCHEMA, Report, ScenarioReport, ScenarioResult};
 use crate::runtime::Library;
-use crate::scenario::{
-    ImageSize, ModelRef, Overrides, Partition, PlanError, Planned, Provider, ScenarioId, divide, expand,
-};
+use crate::scenario::{ImageSize, ModelRef, Overrides, PlanError, Planned, Provider, expand};
 use crate::summary::{OperatorKey, summarize};
 use crate::taxonomy::{self, Group};
 use crate::zoo;
 
+pub(super) use self::parts::Suite;
+use self::parts::on_gpu;
 use super::gpu::{self, GpuSetup};
 use super::results::Results;
 use super::{Terminal, costs};
@@ -93,7 +95,7 @@ impl Session {
             environment: Vec::new(),
         };
         let planned = suite.own();
-        let asked = suite.beside_gpu || planned.iter().any(on_gpu);
+        let asked = suite.asks_for_gpu(&planned);
         // A GPU that cannot be used costs the scenarios that ask for it, and no others.
         let gpu = asked.then(|| gpu::set_up(terminal, &config.cuda).map_err(|error| format!("{error:#}")));
         Ok(Session {
@@ -351,68 +353,6 @@ pub(super) fn with_flags(measure: &Measure, arguments: &MeasureArgs) -> Measure 
     }
     measure
 }
-
-/// A list of scenarios, and which part of it this machine measures.
-pub(super) struct Suite {
-    whole: Vec<Planned>,
-    partition: Option<Partition>,
-    /// True where something that is measured along with it runs on a GPU.
-    beside_gpu: bool,
-}
-
-impl Suite {
-    /// The whole, of which `partition` is measured here.
-    pub fn new(whole: Vec<Planned>, partition: Option<Partition>) -> Suite {
-        Suite { whole, partition, beside_gpu: false }
-    }
-
-    /// The same where these scenarios are measured too, as the other side of a comparison.
-    pub fn beside(self, others: &[Planned]) -> Suite {
-        Suite { beside_gpu: others.iter().any(on_gpu), ..self }
-    }
-
-    /// Every scenario.
-    pub fn whole(&self) -> &[Planned] {
-        &self.whole
-    }
-
-    /// Their ids.
-    pub fn ids(&self) -> Vec<ScenarioId> {
-        self.whole.iter().map(|planned| planned.id.clone()).collect()
-    }
-
-    /// They as a report lists them.
-    fn listed(&self) -> Vec<Listed> {
-        let listed = |planned: &Planned| Listed { id: planned.id.clone(), scenario: planned.scenario.clone() };
-        self.whole.iter().map(listed).collect()
-    }
-
-    /// The part that is measured here; `None` for all.
-    pub fn partition(&self) -> Option<Partition> {
-        self.partition
-    }
-
-    /// The scenarios of this part, in the order of the whole. Divided by what each takes on a machine that is the same
-    /// everywhere, with the effort of the defaults.
-    pub fn own(&self) -> Vec<Planned> {
-        let Some(partition) = self.partition else { return self.whole.clone() };
-        let effort = costs::effort(&Measure::default());
-        let seconds = costs::estimates(&self.whole, |planned| Rates::fixed(planned.scenario.threads))
-            .into_iter()
-            .map(|estimate| estimate.map_or(UNKNOWN_S, |estimate| estimate.measuring_s(&effort)));
-        let costs: Vec<(&ScenarioId, f64)> = self.whole.iter().map(|planned| &planned.id).zip(seconds).collect();
-        let parts = divide(&costs, partition.of);
-        let own = self.whole.iter().zip(parts).filter(|(_, part)| *part == partition.index);
-        own.map(|(planned, _)| planned.clone()).collect()
-    }
-}
-
-fn on_gpu(planned: &Planned) -> bool {
-    planned.scenario.provider == Provider::Cuda
-}
-
-/// What a scenario that cannot be estimated counts for, in seconds.
-const UNKNOWN_S: f64 = 10.0;
 
 fn model_source(planned: &Planned) -> ModelSource {
     match &planned.scenario.model {
