@@ -271,3 +271,17 @@ fn a_comment_can_be_looked_at_before_it_is_posted() {
     outcome.expect(0, &["❌", "cargo nongemm accept"]);
     step.project.run(&["comment", "--from", "report.json"]).expect(101, &["GITHUB_ACTIONS is not set"]);
 }
+
+#[test]
+fn a_comment_can_be_posted_by_hand() {
+    let step = of_a_fork();
+    let arguments = ["comment", "--from", "report.json", "--repository", REPOSITORY, "--pull-request", "7"];
+    let mut command = step.project.nongemm(&arguments);
+    command.env_remove("GITHUB_ACTIONS").env("GITHUB_API_URL", step.fake.url()).env("GITHUB_TOKEN", TOKEN);
+    command.assert().code(0);
+    assert_eq!(step.fake.bodies().len(), 1);
+    let arguments = ["comment", "--from", "report.json", "--repository", REPOSITORY];
+    let mut command = step.project.nongemm(&arguments);
+    command.env_remove("GITHUB_ACTIONS").env("GITHUB_API_URL", step.fake.url()).env("GITHUB_TOKEN", TOKEN);
+    command.assert().code(101);
+}

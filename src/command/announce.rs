@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use crate::cli::GitHubArgs;
 use crate::github::{
     Annotation, AnnotationLevel, CheckEnd, CheckId, CheckStart, Client, Comment, Conclusion, Event, Finished, Posted,
-    Repository, Workflow, append_output, append_summary, marker_room, workflow_command,
+    Repository, Token, Workflow, append_output, append_summary, marker_room, workflow_command,
 };
 use crate::report::render::annotations::{Note, notes};
 use crate::report::render::comment::{self, Context as CommentContext};
@@ -77,7 +77,7 @@ impl Announcer {
         }
         let Some(workflow) = announcer.noted(status, "nothing is told GitHub", workflow()) else { return announcer };
         if asked.comment || asked.check_run {
-            let channel = client(&workflow).map(|client| Channel {
+            let channel = client(&workflow.api_url, workflow.token.as_ref()).map(|client| Channel {
                 client,
                 repository: workflow.repository.clone(),
                 target: Target::of(&workflow.event),
@@ -225,19 +225,24 @@ pub(super) fn context<'a>(target: &'a Target, run_url: Option<&'a str>) -> Comme
     }
 }
 
-/// The workflow that this process is a step of.
-pub(super) fn workflow() -> anyhow::Result<Workflow> {
-    Workflow::from_environment(&|name| std::env::var(name).ok())?
-        .context("this is no GitHub Actions workflow (GITHUB_ACTIONS is not set)")
+/// A variable of the environment.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
-/// A client with the workflow's token.
-pub(super) fn client(workflow: &Workflow) -> anyhow::Result<Client> {
-    let token = workflow.token.clone().context(
+/// The workflow that this process is a step of.
+fn workflow() -> anyhow::Result<Workflow> {
+    let workflow = Workflow::from_environment(&variable)?;
+    workflow.context("this is no GitHub Actions workflow (GITHUB_ACTIONS is not set)")
+}
+
+/// A client with the token of the environment.
+pub(super) fn client(api_url: &str, token: Option<&Token>) -> anyhow::Result<Client> {
+    let token = token.cloned().context(
         "no token: give the step `env: GITHUB_TOKEN: ${{ github.token }}`, and the job `permissions: pull-requests: \
          write, checks: write`",
     )?;
-    Ok(Client::new(&workflow.api_url, token)?)
+    Ok(Client::new(api_url, token)?)
 }
 
 /// What a check run ends with.

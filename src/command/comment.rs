@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use anyhow::bail;
 
 use crate::cli::{CommentArgs, GitHubArgs};
-use crate::github::{Client, Event, Repository, Workflow};
+use crate::github::{Access, Client, Event, Repository, Workflow};
 use crate::report::render::comment;
 use crate::report::{Report, ReportError};
 
@@ -25,24 +25,29 @@ const MOST_BYTES: u64 = 16 << 20;
 /// A file that is no report, an event without what is needed, or GitHub's refusal.
 pub fn comment(terminal: &mut Terminal, arguments: &CommentArgs) -> anyhow::Result<Exit> {
     let report = read(arguments)?;
-    let workflow = announce::workflow();
     if arguments.dry_run {
         let target = Target { pull_request: arguments.pull_request, head_sha: None, base_sha: None };
         writeln!(terminal.out, "{}", comment::render(&report, &announce::context(&target, None)))?;
         return Ok(Exit::Pass);
     }
-    let workflow = workflow?;
-    let repository = match &arguments.repository {
-        Some(name) => name.parse()?,
-        None => workflow.repository.clone(),
+    let workflow = Workflow::from_environment(&announce::variable)?;
+    let repository = match (&arguments.repository, &workflow) {
+        (Some(name), _) => name.parse()?,
+        (None, Some(workflow)) => workflow.repository.clone(),
+        (None, None) => bail!(
+            "this is no GitHub Actions workflow (GITHUB_ACTIONS is not set): say where to post, by --repository and \
+             --pull-request"
+        ),
     };
-    let client = announce::client(&workflow)?;
-    let Some(target) = target(arguments, &workflow, &client, &repository)? else {
+    let Access { api_url, token } = Access::from_environment(&announce::variable)?;
+    let client = announce::client(&api_url, token.as_ref())?;
+    let Some(target) = target(arguments, workflow.as_ref().map(|workflow| &workflow.event), &client, &repository)?
+    else {
         terminal.status.say("Skipped", "no open pull request is at the commit of that run, so nothing is posted");
         return Ok(Exit::Pass);
     };
     let channel = Channel { client, repository, target };
-    let mut announcer = Announcer::of_saved(asked(arguments), Some(workflow), channel);
+    let mut announcer = Announcer::of_saved(asked(arguments), workflow, channel);
     announcer.start_check(&mut terminal.status, verb(&report));
     let done = announcer.finish(&mut terminal.status, &report, None);
     Ok(if done { Exit::Pass } else { Exit::Incomplete })
@@ -80,12 +85,12 @@ fn verb(report: &Report) -> &'static str {
 /// The pull request that the report is of, by the event and by GitHub; `None` where there is none any more.
 fn target(
     arguments: &CommentArgs,
-    workflow: &Workflow,
+    event: Option<&Event>,
     client: &Client,
     repository: &Repository,
 ) -> anyhow::Result<Option<Target>> {
-    match (&workflow.event, arguments.pull_request) {
-        (Event::WorkflowRun(run), None) => {
+    match (event, arguments.pull_request) {
+        (Some(Event::WorkflowRun(run)), None) => {
             let found = client.pull_request_of_run(repository, run)?;
             Ok(found.map(|pull_request| Target {
                 pull_request: Some(pull_request.number),
@@ -97,7 +102,7 @@ fn target(
             let now = client.pull_request(repository, number)?;
             match event {
                 // The number may have come out of what the run left.
-                Event::WorkflowRun(run) if run.head_sha != now.head_sha => bail!(
+                Some(Event::WorkflowRun(run)) if run.head_sha != now.head_sha => bail!(
                     "pull request {number} is not at the commit {} that the run was of; leave --pull-request out",
                     run.head_sha
                 ),
@@ -106,7 +111,7 @@ fn target(
             let (head_sha, base_sha) = (Some(now.head_sha), Some(now.base_sha));
             Ok(now.open.then_some(Target { pull_request: Some(number), head_sha, base_sha }))
         }
-        (Event::PullRequest(pull_request), None) => Ok(Some(Target {
+        (Some(Event::PullRequest(pull_request)), None) => Ok(Some(Target {
             pull_request: Some(pull_request.number),
             head_sha: Some(pull_request.head_sha.clone()),
             base_sha: Some(pull_request.base_sha.clone()),

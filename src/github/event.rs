@@ -32,6 +32,27 @@ pub struct Workflow {
     pub summary_file: Option<PathBuf>,
 }
 
+/// Where GitHub is, and as whom it is asked. All that there is outside of a workflow.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Where the API is, on GitHub Enterprise Server with a path.
+    pub api_url: String,
+    /// `GITHUB_TOKEN`, else `GH_TOKEN`. `None` where neither is set.
+    pub token: Option<Token>,
+}
+
+impl Access {
+    /// What the environment says, in a workflow and elsewhere; `variable` reads a variable.
+    ///
+    /// # Errors
+    /// A variable holds what can be no token.
+    pub fn from_environment(variable: &dyn Fn(&str) -> Option<String>) -> Result<Access, EventError> {
+        let environment = Environment(variable);
+        let api_url = environment.get("GITHUB_API_URL").unwrap_or_else(|| PUBLIC_API.to_owned());
+        Ok(Access { api_url, token: environment.token()? })
+    }
+}
+
 /// Why a workflow runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -168,11 +189,12 @@ impl Workflow {
         let repository: Repository = environment.required("GITHUB_REPOSITORY")?.parse()?;
         let server_url = environment.get("GITHUB_SERVER_URL").unwrap_or_else(|| PUBLIC_SERVER.to_owned());
         let run = environment.get("GITHUB_RUN_ID");
+        let Access { api_url, token } = Access::from_environment(environment.0)?;
         Ok(Some(Workflow {
             event: Event::of(&environment, &repository)?,
-            api_url: environment.get("GITHUB_API_URL").unwrap_or_else(|| PUBLIC_API.to_owned()),
+            api_url,
             run_url: run.map(|id| format!("{server_url}/{repository}/actions/runs/{id}")),
-            token: environment.token()?,
+            token,
             output_file: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
             summary_file: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             repository,

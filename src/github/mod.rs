@@ -34,7 +34,7 @@ pub use clock::{Clock, SystemClock};
 pub use command::workflow_command;
 pub use comment::{Comment, Posted};
 pub use error::GitHubError;
-pub use event::{Event, EventError, PullRequest, Workflow, WorkflowRun};
+pub use event::{Access, Event, EventError, PullRequest, Workflow, WorkflowRun};
 pub use files::{Appended, FileError, append_output, append_summary};
 pub use marker::marker_room;
 pub use pull_request::PullRequestState;
