@@ -258,7 +258,8 @@ fn control_flow_is_not_counted_twice() {
         assert!(raw_sum(result) <= wall * 1.02, "{} us of self time in {wall} us", raw_sum(result));
     }
     let ratio = median(results.iter().map(|result| self_sum(result) / result.latency_us).collect());
-    assert!((0.85..=1.1).contains(&ratio), "self times are {ratio:.3} of the unprofiled latency");
+    // Bodies counted once more than they run would make it half as much again at least.
+    assert!((0.8..=1.25).contains(&ratio), "self times are {ratio:.3} of the unprofiled latency");
 }
 
 #[test]
