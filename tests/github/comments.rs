@@ -70,6 +70,16 @@ fn a_verdict_that_becomes_red_is_a_new_comment_and_the_old_one_is_folded() {
 }
 
 #[test]
+fn the_newest_of_ours_counts_in_whatever_order_they_are_listed() {
+    let fake = Fake::start(Who::Workflow);
+    post(&fake, "green", false).unwrap();
+    post(&fake, "red", true).unwrap();
+    fake.state().comments.reverse();
+    post(&fake, "redder", true).unwrap();
+    assert_eq!(fake.seen("PATCH", "/issues/comments/1002").len(), 1);
+}
+
+#[test]
 fn to_fail_at_folding_is_no_failure_to_post() {
     let fake = Fake::start(Who::Workflow);
     post(&fake, "green", false).unwrap();

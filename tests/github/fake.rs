@@ -273,6 +273,9 @@ impl State {
         if query.contains("viewer") {
             return Answer::json(200, &json!({"data": {"viewer": {"login": self.who.user()["login"]}}}));
         }
+        if !query.contains("minimizeComment") || !query.contains("classifier: OUTDATED") {
+            return refusal(400, "A query attribute must be specified and must be a string.");
+        }
         let subject = body["variables"]["subject"].as_str().unwrap_or_default().to_owned();
         self.minimised.push(subject);
         Answer::json(200, &json!({"data": {"minimizeComment": {"minimizedComment": {"isMinimized": true}}}}))

@@ -54,6 +54,20 @@ fn a_creation_that_did_not_happen_is_sent_again_after_looking() {
 }
 
 #[test]
+fn what_another_poster_created_is_not_taken_for_ours() {
+    let fake = Fake::start(Who::Workflow);
+    post(&fake, "green", false).unwrap();
+    fake.accident("POST", "/comments", Then::Refuse);
+    // The list before the creation, then the look after it.
+    fake.accident("GET", "/comments", Then::Meanwhile(Box::new(|_| {})));
+    fake.accident("GET", "/comments", Then::Meanwhile(Box::new(another("theirs"))));
+    let posted = post(&fake, "ours", true).unwrap();
+    let bodies = fake.bodies();
+    assert!(bodies.len() == 2 && bodies[1].ends_with("\nours"), "{bodies:?}");
+    assert!(matches!(posted, Posted::Replaced { .. }), "{posted:?}");
+}
+
+#[test]
 fn a_creation_that_never_happens_is_given_up_after_four_tries() {
     let fake = Fake::start(Who::Workflow);
     for _ in 0..4 {

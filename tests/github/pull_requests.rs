@@ -1,8 +1,10 @@
 //! Which pull request a run of another workflow was for: asked of GitHub, never of the event.
 
 use nongemm::github::{GitHubError, PullRequest, WorkflowRun};
+use serde_json::json;
 
-use crate::fake::{BASE, Fake, HEAD, REPOSITORY, Who};
+use crate::fake::{BASE, Fake, HEAD, REPOSITORY, Then, Who};
+use crate::server::Answer;
 use crate::support::{client, repository};
 
 const OTHER: &str = "3333333333333333333333333333333333333333";
@@ -34,6 +36,15 @@ fn the_open_one_of_that_branch_and_that_commit() {
     let request = &fake.seen("GET", "/pulls")[0];
     assert_eq!(request.parameter("head"), Some("someone%3Afeature%2Ffast"));
     assert_eq!(request.parameter("state"), Some("open"));
+}
+
+#[test]
+fn a_filter_that_github_does_not_understand_lists_all_and_finds_none() {
+    let fake = Fake::start(Who::Workflow);
+    fake.state().pull(8, "other", HEAD, Some("mallory/ranker"));
+    let all = Answer::json(200, &json!(fake.state().pulls));
+    fake.accident("GET", "/pulls", Then::Answer(all));
+    assert_eq!(found(&fake, &run("fast")).unwrap(), None);
 }
 
 #[test]
