@@ -49,6 +49,7 @@ impl Rules {
         Policy {
             min_effect: gate.min_effect,
             floor_us: gate.floor_us,
+            floor_share: gate.floor_share,
             spread_factor: gate.spread_factor,
             max_latency_growth: gate.max_latency_growth,
             min_drift: gate.min_drift,
@@ -68,6 +69,7 @@ impl Rules {
             stated,
             min_effect: gate.min_effect,
             floor_us: gate.floor_us,
+            floor_share: gate.floor_share,
             spread_factor: gate.spread_factor,
             max_latency_growth: gate.max_latency_growth,
             min_drift: gate.min_drift,

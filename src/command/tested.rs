@@ -63,6 +63,15 @@ impl Tested {
         Rules { pairs, alpha: ALPHA, min_effect, floor_us: session.config.gate.floor_us }
     }
 
+    /// The smallest change of an operator that counts, in microseconds, in a scenario of this latency.
+    pub fn floor_us(&self, session: &Session, latency_us: f64) -> f64 {
+        let gate = &session.config.gate;
+        match self {
+            Tested::InTurns(_) => gate.floor_us,
+            Tested::Stored => gate.floor_us.max(gate.floor_share * latency_us),
+        }
+    }
+
     /// How much more of its own time an operator is to take where nobody says.
     pub fn usual_size(&self, session: &Session) -> f64 {
         match self {

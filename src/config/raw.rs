@@ -88,6 +88,7 @@ pub(super) struct RawIterations {
 pub(super) struct RawGate {
     pub min_effect: Option<f64>,
     pub floor_us: Option<f64>,
+    pub floor_share: Option<f64>,
     pub spread_factor: Option<f64>,
     pub max_latency_growth: Option<f64>,
     pub min_drift: Option<f64>,

@@ -262,6 +262,11 @@ fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
     Ok(GatePolicy {
         min_effect: at_least_zero(pick(layers, |raw| raw.gate.min_effect.as_ref()), "min-effect", default.min_effect)?,
         floor_us: at_least_zero(pick(layers, |raw| raw.gate.floor_us.as_ref()), "floor-us", default.floor_us)?,
+        floor_share: at_least_zero(
+            pick(layers, |raw| raw.gate.floor_share.as_ref()),
+            "floor-share",
+            default.floor_share,
+        )?,
         spread_factor: at_least_zero(
             pick(layers, |raw| raw.gate.spread_factor.as_ref()),
             "spread-factor",

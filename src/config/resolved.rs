@@ -258,6 +258,8 @@ pub struct GatePolicy {
     pub min_effect: f64,
     /// Smallest absolute change that can fail, in microseconds per run.
     pub floor_us: f64,
+    /// The same against a stored baseline, as a fraction of its latency.
+    pub floor_share: f64,
     /// How many times the standard error of its ratio, from the spread between launches, a change must exceed.
     pub spread_factor: f64,
     /// Smallest growth of the latency since the baseline that counts, as a fraction; no machine factor is divided out.
@@ -300,6 +302,7 @@ impl Default for GatePolicy {
         GatePolicy {
             min_effect: 0.25,
             floor_us: 50.0,
+            floor_share: 0.005,
             spread_factor: 5.0,
             max_latency_growth: 0.30,
             min_drift: 0.10,

@@ -13,6 +13,9 @@ pub struct Policy {
     pub min_effect: f64,
     /// Smallest growth in microseconds that counts, after the machine factor: the profiler's clock resolves no less.
     pub floor_us: f64,
+    /// The same as a part of the base's latency, where the two sides were measured apart: from day to day, small operators
+    /// that wait for memory move by more than any spread between launches tells.
+    pub floor_share: f64,
     /// How many standard errors of its ratio a quantity must grow, where its two sides were measured apart.
     pub spread_factor: f64,
     /// Smallest relative growth of the latency that counts, where its two sides were measured apart: nothing is divided
@@ -51,6 +54,7 @@ impl Default for Policy {
         Policy {
             min_effect: 0.10,
             floor_us: 50.0,
+            floor_share: 0.0,
             spread_factor: 5.0,
             max_latency_growth: 0.30,
             min_drift: 0.10,
@@ -69,6 +73,13 @@ impl Policy {
     /// does to it.
     pub fn in_turns() -> Self {
         Policy { min_effect: 0.05, ..Policy::default() }
+    }
+
+    /// The same for sides that were measured apart, the base with this latency in microseconds: no floor but those of
+    /// groups is below [`Policy::floor_share`] of it.
+    #[must_use]
+    pub(super) fn over_latency(&self, base_us: f64) -> Policy {
+        Policy { floor_us: self.floor_us.max(self.floor_share * base_us), ..self.clone() }
     }
 
     /// [`Policy::min_effect`] for an operator of a group.

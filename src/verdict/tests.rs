@@ -525,6 +525,20 @@ fn false_alarms(count: u32, own: f64) -> Vec<u64> {
 }
 
 #[test]
+fn a_small_part_of_the_latency_is_no_regression_from_day_to_day() {
+    let mut noise = Noise::seeded(7);
+    let base = launches(&bert(), 5, 0.005, 0.0, &mut noise);
+    // 300 us of 50 ms, half as much again: 0.3 % of the latency.
+    let head = launches(&scaled(&bert(), "Div", 1.5), 5, 0.005, 0.0, &mut noise);
+    let (summary, comparison) = compared(&base, &head);
+    let red_with = |floor_share: f64| {
+        let policy = Policy { floor_share, ..Policy::default() };
+        red(&judge(&summary, Some(&comparison), &policy).findings).len()
+    };
+    assert_eq!((red_with(0.0), red_with(0.002), red_with(0.005)), (1, 1, 0));
+}
+
+#[test]
 fn noise_alone_stays_green() {
     for (count, own) in [(2, 0.05), (3, 0.05), (3, 0.10), (5, 0.05), (5, 0.10), (8, 0.05)] {
         let reds = false_alarms(count, own);

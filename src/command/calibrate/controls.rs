@@ -77,7 +77,7 @@ pub(in crate::command) fn make(
     gate: &Tested,
 ) -> anyhow::Result<(Control, Made)> {
     let mut control = Control::open(session, terminal, planned)?;
-    let floor_us = session.config.gate.floor_us;
+    let floor_us = gate.floor_us(session, control.measured.latency_us);
     let wish = wish(&control, arguments, gate.usual_size(session), floor_us)?;
     control.treat(session, terminal, &wish)?;
     match control.treated.as_slice() {

@@ -52,6 +52,7 @@ pub(super) fn thresholds(policy: &Policy) -> Vec<(String, String)> {
     let mut rows = vec![
         ("smallest change of an operator".to_owned(), percent(policy.min_effect)),
         ("and at least".to_owned(), format!("{} us a run", policy.floor_us)),
+        ("and at least".to_owned(), format!("{} of the latency", percent(policy.floor_share))),
         ("and at least".to_owned(), format!("{} standard errors", policy.spread_factor)),
         ("growth of the latency".to_owned(), percent(policy.max_latency_growth)),
         ("drift since the first accept".to_owned(), percent(policy.min_drift)),

@@ -35,6 +35,7 @@ pub fn policy() -> Policy {
         stated: Stated::WhenMeasured,
         min_effect: 0.25,
         floor_us: 50.0,
+        floor_share: 0.005,
         spread_factor: 5.0,
         max_latency_growth: 0.3,
         min_drift: 0.1,

@@ -17,6 +17,8 @@ pub struct Policy {
     pub min_effect: f64,
     /// Smallest change that counts, in microseconds a run.
     pub floor_us: f64,
+    /// Smallest change that counts, as a part of the baseline's latency.
+    pub floor_share: f64,
     /// How many standard errors of its ratio a change must exceed.
     pub spread_factor: f64,
     /// Smallest growth of the latency that counts, as a fraction.
