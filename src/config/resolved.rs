@@ -302,7 +302,7 @@ impl Default for GatePolicy {
         GatePolicy {
             min_effect: 0.25,
             floor_us: 50.0,
-            floor_share: 0.005,
+            floor_share: 0.01,
             spread_factor: 5.0,
             max_latency_growth: 0.30,
             min_drift: 0.10,
