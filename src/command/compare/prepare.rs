@@ -30,6 +30,8 @@ pub(super) fn run(prepare: &Prepare, cwd: &Path, side: &str, interrupt: &Interru
     let output = log.reopen().context("the temporary file is gone")?;
     let errors = output.try_clone().context("the temporary file cannot be shared")?;
     command.current_dir(&directory).stdin(Stdio::null()).stdout(output).stderr(errors);
+    // The command is the pull request's, and the token may write: it is for the comment alone.
+    command.env_remove("GITHUB_TOKEN").env_remove("GH_TOKEN");
     // A group of its own, so that what it starts ends with it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
