@@ -30,8 +30,7 @@ pub(super) fn run(prepare: &Prepare, cwd: &Path, side: &str, interrupt: &Interru
     let output = log.reopen().context("the temporary file is gone")?;
     let errors = output.try_clone().context("the temporary file cannot be shared")?;
     command.current_dir(&directory).stdin(Stdio::null()).stdout(output).stderr(errors);
-    // The command is the pull request's, and the token may write: it is for the comment alone.
-    command.env_remove("GITHUB_TOKEN").env_remove("GH_TOKEN");
+    without_tokens(&mut command);
     // A group of its own, so that what it starts ends with it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -108,6 +107,11 @@ impl Drop for Guarded {
     }
 }
 
+/// The command is the pull request's, and the token may write: it is for the comment alone.
+fn without_tokens(command: &mut Command) {
+    command.env_remove("GITHUB_TOKEN").env_remove("GH_TOKEN");
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
@@ -122,6 +126,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("sub")).unwrap();
         dir
+    }
+
+    #[test]
+    fn it_sees_no_token() {
+        let mut command = Command::new("make");
+        without_tokens(&mut command);
+        for name in ["GITHUB_TOKEN", "GH_TOKEN"] {
+            assert!(command.get_envs().any(|(variable, value)| variable == name && value.is_none()), "{name}");
+        }
     }
 
     #[test]
