@@ -64,7 +64,8 @@ pub struct Alignment {
     pub play_ns: i64,
     /// Calls that then lie inside of a node, of those looked at.
     pub contained: u32,
-    /// Calls looked at.
+    /// Calls looked at. Those that a node with others inside of it makes itself, such as a Loop that copies what its body
+    /// returned, say nothing of the clocks and are left out.
     pub calls: u32,
 }
 
@@ -92,12 +93,20 @@ pub fn align(nodes: &[HostNode], calls: &[Call], allowed: Range) -> Alignment {
         fits(&leaves, call, allowed, &mut edges);
     }
     let (best, contained) = fullest(edges).unwrap_or((allowed, 0));
+    let shift_ns = best.middle_ns();
+    let outer: Vec<&HostNode> = parents.iter().filter_map(|&parent| nodes.get(parent)).collect();
+    let of_an_outer_node = |&&call: &&(i64, i64)| {
+        let (start, end) = (call.0.saturating_add(shift_ns), call.1.saturating_add(shift_ns));
+        outer.iter().any(|node| node.start_ns <= start && end <= node.end_ns)
+            && !leaves.iter().any(|leaf| leaf.0 < end && start < leaf.1)
+    };
+    let silent = looked_at.iter().filter(of_an_outer_node).count();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Alignment {
-        shift_ns: best.middle_ns(),
+        shift_ns,
         play_ns: best.width_ns(),
         contained: count(contained),
-        calls: count(looked_at.len()),
+        calls: count(looked_at.len() - silent),
     }
 }
 
@@ -197,6 +206,16 @@ mod tests {
         let alignment = align(&[node(0, 10)], &[call(0, 50)], Range { low_ns: -100, high_ns: 100 });
         assert_eq!((alignment.shift_ns, alignment.contained, alignment.part()), (0, 0, 0.0));
         assert_eq!(align(&[], &[], Range { low_ns: 3, high_ns: 5 }).part(), 1.0);
+    }
+
+    #[test]
+    fn what_a_node_with_others_inside_does_itself_says_nothing_of_the_clocks() {
+        let inside = |start_ns, end_ns| HostNode { parent: Some(0), ..node(start_ns, end_ns) };
+        let nodes = [node(0, 1_000), inside(100, 200), inside(300, 400)];
+        // The second call is the outer node's own, the last lies across the edge of an inner one.
+        let calls = [call(1_100, 1_200), call(1_220, 1_280), call(1_300, 1_400), call(1_390, 1_410)];
+        let alignment = align(&nodes, &calls, Range { low_ns: -1_000, high_ns: -1_000 });
+        assert_eq!(alignment, Alignment { shift_ns: -1_000, play_ns: 0, contained: 2, calls: 3 });
     }
 
     #[test]

@@ -31,7 +31,9 @@ const MAY_BE_BUSY: f64 = 1.05;
 /// Records what the device does in each profiled run.
 #[derive(Debug)]
 pub(super) struct Meter {
-    collector: Collector,
+    library: PathBuf,
+    /// None before the first run is profiled: CUPTI slows what the host launches, also while it records nothing.
+    collector: Option<Collector>,
     runs: Vec<DeviceRun>,
 }
 
@@ -57,31 +59,32 @@ struct DeviceRun {
 }
 
 impl Meter {
-    /// Loads CUPTI; to be done before any session is made on the device.
-    ///
-    /// # Errors
-    /// [`CuptiError`].
-    pub(super) fn load(library: &Path) -> Result<Meter, CuptiError> {
-        Ok(Meter { collector: Collector::load(library, Instant::now())?, runs: Vec::new() })
+    /// One that will use this CUPTI.
+    pub(super) fn of(library: PathBuf) -> Meter {
+        Meter { library, collector: None, runs: Vec::new() }
     }
 
-    /// CUPTI's version.
-    pub(super) fn version(&self) -> u32 {
-        self.collector.version().0
+    /// CUPTI's version, once it is loaded.
+    pub(super) fn version(&self) -> Option<u32> {
+        self.collector.as_ref().map(|collector| collector.version().0)
     }
 
-    /// Profiles one run while CUPTI records.
+    /// Loads CUPTI, at the first call, and profiles one run while it records.
     pub(super) fn profile(
         &mut self,
         session: &mut BoundSession,
         stem: &Path,
     ) -> Result<(PathBuf, Recorded), RunsError> {
-        self.collector.start().map_err(RunsError::Device)?;
-        let began_ns = self.collector.now_ns();
+        let collector = match &mut self.collector {
+            Some(collector) => collector,
+            none => none.insert(Collector::load(&self.library, Instant::now()).map_err(RunsError::Device)?),
+        };
+        collector.start().map_err(RunsError::Device)?;
+        let began_ns = collector.now_ns();
         let profiled = session.run_profiled(stem);
-        let ended_ns = self.collector.now_ns();
+        let ended_ns = collector.now_ns();
         // Whatever became of the run, CUPTI must not go on recording.
-        let activity = self.collector.stop();
+        let activity = collector.stop();
         let (_, path) = profiled.map_err(RunsError::Session)?;
         Ok((path, Recorded { activity: activity.map_err(RunsError::Device)?, began_ns, ended_ns }))
     }

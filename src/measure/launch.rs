@@ -36,7 +36,6 @@ pub fn run(job: &LaunchJob) -> Result<LaunchResult, LaunchError> {
     }
     let model = job.source.label(&job.scenario);
     let engine = Engine::load(&job.library).map_err(|source| LaunchError::Session { model: model.clone(), source })?;
-    // Before anything touches the device, so that CUPTI sees all of it.
     let mut timing = Timing::of(job)?;
     let prepared = prepare::prepare(job)?;
     // The calibration's session is gone before the model's is made: an idle pool of threads still spins.
@@ -79,7 +78,8 @@ impl Timing {
         }
         match &job.gpu.as_ref().ok_or(LaunchError::NoGpu)?.clock {
             DeviceClock::Cupti { library } => {
-                Ok(Timing { clock: Clock::DeviceCupti, meter: Some(Meter::load(library)?), warning: None })
+                let meter = Some(Meter::of(library.clone()));
+                Ok(Timing { clock: Clock::DeviceCupti, meter, warning: None })
             }
             DeviceClock::Synchronous { reason } => {
                 if std::env::var_os(BLOCKING.0).is_none_or(|value| value != BLOCKING.1) {
@@ -101,11 +101,12 @@ fn gpu_facts(job: &LaunchJob, timing: &Timing) -> Option<GpuFacts> {
     let gpu = cuda::gpu(*device).ok();
     let versions = cuda::versions(*cuda_major);
     Some(GpuFacts {
-        driver: gpu.as_ref().map(|gpu| format!("{}.{}", gpu.cuda.0, gpu.cuda.1)),
+        driver: cuda::driver_release()
+            .or_else(|| gpu.as_ref().map(|gpu| format!("for CUDA {}.{}", gpu.cuda.0, gpu.cuda.1))),
         name: gpu.map(|gpu| gpu.name),
         cuda: versions.cuda,
         cudnn: versions.cudnn,
-        cupti: timing.meter.as_ref().map(|meter| meter.version().to_string()),
+        cupti: timing.meter.as_ref().and_then(Meter::version).map(|version| version.to_string()),
     })
 }
 

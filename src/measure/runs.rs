@@ -26,7 +26,7 @@ pub(super) enum RunsError {
     Device(CuptiError),
 }
 
-/// Unprofiled and profiled runs of one session, made in turns.
+/// Unprofiled and profiled runs of one session.
 pub(super) struct Runs {
     pub(super) unprofiled_us: Vec<f64>,
     pub(super) page_faults: Vec<f64>,
@@ -38,22 +38,16 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Warm-up, then pairs of an unprofiled and a profiled run, each pair in the other order than the last, so that a
-    /// drift of the machine falls on both alike. `meter` records what a device does in the profiled ones.
+    /// Warm-up, then as many unprofiled runs as profiled ones, in which `meter` records what a device does.
     pub(super) fn make(
         session: &mut BoundSession,
         plan: &Plan,
         stem: &Path,
         encoding: NameEncoding,
-        mut meter: Option<&mut Meter>,
+        meter: Option<&mut Meter>,
     ) -> Result<Runs, RunsError> {
         for _ in 0..plan.warmup_runs {
             session.run().map_err(RunsError::Session)?;
-        }
-        if let Some(meter) = meter.as_deref_mut() {
-            // CUPTI prepares itself when it first records.
-            let (path, _) = meter.profile(session, &stem.with_extension("first"))?;
-            let _ = std::fs::remove_file(&path);
         }
         let mut runs = Runs {
             unprofiled_us: Vec::new(),
@@ -63,22 +57,60 @@ impl Runs {
             cut_short: false,
             disturbed: false,
         };
-        let started = Instant::now();
-        for pair in 0..plan.max_iterations {
-            if pair >= plan.min_iterations && started.elapsed().as_secs_f64() > plan.time_budget_s {
-                runs.cut_short = true;
-                break;
-            }
-            let stem = stem.with_extension(pair.to_string());
-            if pair % 2 == 0 {
-                runs.unprofiled(session)?;
-                runs.profiled(session, &stem, encoding, meter.as_deref_mut())?;
-            } else {
-                runs.profiled(session, &stem, encoding, meter.as_deref_mut())?;
-                runs.unprofiled(session)?;
-            }
+        match meter {
+            None => runs.in_turns(session, plan, stem, encoding)?,
+            Some(meter) => runs.one_after_another(session, plan, stem, encoding, meter)?,
         }
         Ok(runs)
+    }
+
+    /// Pairs of an unprofiled and a profiled run, each pair in the other order than the last, so that a drift of the
+    /// machine falls on both alike: what the profiler costs is found by comparing them.
+    fn in_turns(
+        &mut self,
+        session: &mut BoundSession,
+        plan: &Plan,
+        stem: &Path,
+        encoding: NameEncoding,
+    ) -> Result<(), RunsError> {
+        let mut pace = Pace::of(plan, 1.0);
+        while let Some(pair) = pace.next() {
+            let stem = stem.with_extension(pair.to_string());
+            if pair % 2 == 0 {
+                self.unprofiled(session)?;
+                self.profiled(session, &stem, encoding, None)?;
+            } else {
+                self.profiled(session, &stem, encoding, None)?;
+                self.unprofiled(session)?;
+            }
+        }
+        self.cut_short = pace.cut_short;
+        Ok(())
+    }
+
+    /// All unprofiled runs, then all profiled ones. A model on a GPU waits for its host to launch, and a host whose caches
+    /// were just used to read a profile launches late; so does one whose calls CUPTI listens to.
+    fn one_after_another(
+        &mut self,
+        session: &mut BoundSession,
+        plan: &Plan,
+        stem: &Path,
+        encoding: NameEncoding,
+        meter: &mut Meter,
+    ) -> Result<(), RunsError> {
+        let mut pace = Pace::of(plan, 0.5);
+        while pace.next().is_some() {
+            self.unprofiled(session)?;
+        }
+        // CUPTI prepares itself when it first records.
+        let (path, _) = meter.profile(session, &stem.with_extension("first"))?;
+        let _ = std::fs::remove_file(&path);
+        let mut pace = Pace::of(plan, 0.5);
+        while let Some(run) = pace.next() {
+            self.profiled(session, &stem.with_extension(run.to_string()), encoding, Some(meter))?;
+        }
+        self.cut_short = pace.cut_short;
+        Ok(())
     }
 
     fn unprofiled(&mut self, session: &mut BoundSession) -> Result<(), RunsError> {
@@ -172,6 +204,43 @@ impl Runs {
     }
 }
 
+/// Counts iterations until the budget of a plan, or a part of it, is used up.
+struct Pace {
+    started: Instant,
+    budget_s: f64,
+    least: u32,
+    most: u32,
+    made: u32,
+    /// True where time was over before there were as many as wanted.
+    cut_short: bool,
+}
+
+impl Pace {
+    fn of(plan: &Plan, part: f64) -> Pace {
+        Pace {
+            started: Instant::now(),
+            budget_s: plan.time_budget_s * part,
+            least: plan.min_iterations,
+            most: plan.max_iterations,
+            made: 0,
+            cut_short: false,
+        }
+    }
+
+    /// Number of the next iteration, if there is to be one.
+    fn next(&mut self) -> Option<u32> {
+        if self.made >= self.most {
+            return None;
+        }
+        if self.made >= self.least && self.started.elapsed().as_secs_f64() > self.budget_s {
+            self.cut_short = true;
+            return None;
+        }
+        self.made += 1;
+        Some(self.made - 1)
+    }
+}
+
 /// What the calmer half of the runs says. On a machine that others use too, the slower half tells of them.
 pub(super) struct Calm {
     pub(super) unprofiled: Level,
@@ -227,6 +296,24 @@ fn count(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pace_makes_the_least_whatever_the_time_and_the_most_at_most() {
+        let plan = |least, most, time_budget_s| Plan {
+            min_iterations: least,
+            max_iterations: most,
+            time_budget_s,
+            ..Plan::default()
+        };
+        let made = |plan: &Plan| {
+            let mut pace = Pace::of(plan, 0.5);
+            let numbers: Vec<u32> = std::iter::from_fn(|| pace.next()).collect();
+            (numbers, pace.cut_short)
+        };
+        assert_eq!(made(&plan(2, 5, 60.0)), (vec![0, 1, 2, 3, 4], false));
+        assert_eq!(made(&plan(2, 5, -1.0)), (vec![0, 1], true));
+        assert_eq!(made(&plan(2, 2, -1.0)), (vec![0, 1], false));
+    }
 
     #[test]
     fn medians() {

@@ -73,7 +73,8 @@ pub(super) fn device(launches: &[LaunchResult]) -> Option<DeviceSummary> {
 }
 
 fn strays_us(record: &DeviceRecord) -> f64 {
-    record.strays.iter().map(|stray| stray.work_us).sum()
+    // A sum of no floats is -0.
+    record.strays.iter().fold(0.0, |sum, stray| sum + stray.work_us)
 }
 
 /// What the device did for one operator, launch by launch.

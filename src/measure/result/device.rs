@@ -37,7 +37,7 @@ impl Clock {
 pub struct GpuFacts {
     /// The GPU as it names itself.
     pub name: Option<String>,
-    /// Newest CUDA that the driver can run, such as `13.0`.
+    /// The driver's release, such as `580.159.04`; where it does not tell, the newest CUDA that it can run.
     pub driver: Option<String>,
     /// CUDA's runtime library.
     pub cuda: Option<String>,

@@ -16,7 +16,7 @@ pub use driver::{Gpu, gpu};
 pub use error::CudaError;
 pub use explain::remedy;
 pub use toolkit::Toolkit;
-pub use versions::{CudaVersions, versions};
+pub use versions::{CudaVersions, driver_release, versions};
 
 /// What a launch on CUDA needs of its surroundings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,8 @@ pub fn diagnose(options: &LocateOptions) -> Result<String, String> {
         Err(error) => format!("its own times cannot be had: {error}"),
     };
     let (major, minor) = gpu.cuda;
-    Ok(format!("{}, with a driver for CUDA {major}.{minor} and {}; {clock}", gpu.name, library.path.display()))
+    let driver = driver_release().map_or("a driver".to_owned(), |release| format!("driver {release}"));
+    Ok(format!("{}, with {driver} for CUDA {major}.{minor} and {}; {clock}", gpu.name, library.path.display()))
 }
 
 /// CUPTI's library for what the provider needs, found and loadable.

@@ -1,6 +1,6 @@
-//! The releases of CUDA and cuDNN that this process has loaded.
+//! The releases of the driver, and of CUDA and cuDNN as this process has loaded them.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_char, c_int};
 
 use super::driver::major_minor;
 
@@ -17,6 +17,36 @@ pub struct CudaVersions {
 /// asked that the session uses.
 pub fn versions(cuda_major: u32) -> CudaVersions {
     CudaVersions { cuda: cuda(&format!("libcudart.so.{cuda_major}")), cudnn: cudnn(super::CUDNN) }
+}
+
+/// The driver's release, such as `580.159.04`, asked of the management library that comes with it. `None` where that is
+/// not there, as in some containers.
+pub fn driver_release() -> Option<String> {
+    release(if cfg!(windows) { "nvml.dll" } else { "libnvidia-ml.so.1" })
+}
+
+/// `NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE`.
+const RELEASE_LENGTH: usize = 80;
+
+fn release(name: &str) -> Option<String> {
+    // SAFETY: its initializers only prepare tables; it stays loaded.
+    let library = std::mem::ManuallyDrop::new(unsafe { libloading::Library::new(name) }.ok()?);
+    let mut text: [c_char; RELEASE_LENGTH] = [0; RELEASE_LENGTH];
+    // SAFETY: the types are those of NVML's header. One less than there is, so that the last byte stays 0.
+    let status = unsafe {
+        let nothing = |name: &[u8]| library.get::<unsafe extern "C" fn() -> u32>(name).ok();
+        let (init, shutdown) = (nothing(b"nvmlInit_v2\0")?, nothing(b"nvmlShutdown\0")?);
+        let ask = library.get::<unsafe extern "C" fn(*mut c_char, u32) -> u32>(b"nvmlSystemGetDriverVersion\0").ok()?;
+        if init() != 0 {
+            return None;
+        }
+        let status = ask(text.as_mut_ptr(), RELEASE_LENGTH as u32 - 1);
+        shutdown();
+        status
+    };
+    // SAFETY: the last byte is 0.
+    let release = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
+    (status == 0 && !release.is_empty()).then_some(release)
 }
 
 fn cuda(name: &str) -> Option<String> {
@@ -55,12 +85,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (source, library) = (directory.path().join("libraries.c"), directory.path().join("libboth.so"));
         let code = "int cudaRuntimeGetVersion(int *version) { *version = 13010; return 0; }\n\
-                    unsigned long cudnnGetVersion(void) { return 91402; }\n";
+                    unsigned long cudnnGetVersion(void) { return 91402; }\n\
+                    int nvmlInit_v2(void) { return 0; }\n\
+                    int nvmlShutdown(void) { return 0; }\n\
+                    int nvmlSystemGetDriverVersion(char *text, unsigned length) {\n\
+                        if (length < 11) return 7;\n\
+                        for (int i = 0; i < 11; i++) text[i] = \"580.159.04\"[i];\n\
+                        return 0;\n\
+                    }\n";
         std::fs::write(&source, code).unwrap();
         let output = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).output().unwrap();
         assert!(output.status.success());
         let name = library.display().to_string();
         assert_eq!((cuda(&name), cudnn(&name)), (Some("13.1".into()), Some("9.14.2".into())));
+        assert_eq!(release(&name).as_deref(), Some("580.159.04"));
+        assert_eq!(release("libnvidia-ml-of-nobody.so"), None);
         assert_eq!((cuda("libcudart-of-nobody.so"), cudnn("libcudnn-of-nobody.so")), (None, None));
     }
 }

@@ -88,8 +88,7 @@ impl std::fmt::Debug for Collector {
 static TAKEN: Mutex<bool> = Mutex::new(false);
 
 impl Collector {
-    /// Loads the library and hands it the callbacks; nothing is recorded yet. To be done before the first session is made,
-    /// so that CUPTI sees the device from its beginning. `zero` is the zero of the process's clock in [`Activity::clocks`].
+    /// Loads the library and hands it the callbacks; nothing is recorded yet. The device may have been in use for long. `zero` is the zero of the process's clock in [`Activity::clocks`].
     ///
     /// # Errors
     /// [`CuptiError`]: it cannot be loaded, is too old, or is in use already.
