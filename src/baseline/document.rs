@@ -160,6 +160,7 @@ impl Document {
             .into_iter()
             .chain(gpu_facts(&self.recorded.gpu))
             .collect(),
+            clock: self.clock,
             protocol: self.protocol,
             centred: true,
             past: self.past(),

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{self, Config, GatePolicy, Level};
+use crate::config::{self, Config, GatePolicy, GpuGate, Level};
 use crate::report::{ScenarioReport, ScenarioResult, signoff};
 use crate::scenario::{Planned, Scenario, ScenarioId};
 use crate::summary::OperatorKey;
-use crate::verdict::{Budget, FindingCode, GroupThresholds, NameGlob, Policy, Rule, RuleSource, Severity};
+use crate::verdict::{
+    Budget, FindingCode, GpuThresholds, GroupThresholds, NameGlob, Policy, Rule, RuleSource, Severity,
+};
 
 use super::results::today;
 use super::trailers::{self, Commits};
@@ -44,21 +46,8 @@ impl Rules {
 
     /// The same for a scenario that a report tells of, whose budgets are its own suite's.
     pub fn without_budgets(&self, config: &Config, id: &ScenarioId, scenario: &Scenario) -> Policy {
-        let gate = &config.gate;
         let of_scenario = |rule: &&Rule| rule.scenario.matches_scenario(id, scenario.model.name());
-        Policy {
-            min_effect: gate.min_effect,
-            floor_us: gate.floor_us,
-            floor_share: gate.floor_share,
-            spread_factor: gate.spread_factor,
-            max_latency_growth: gate.max_latency_growth,
-            min_drift: gate.min_drift,
-            severities: severities(gate),
-            other_cpu: severity(gate.other_cpu),
-            groups: gate.group.iter().map(|(group, own)| (*group, thresholds(own))).collect(),
-            rules: self.0.iter().filter(of_scenario).cloned().collect(),
-            ..Policy::default()
-        }
+        Policy { rules: self.0.iter().filter(of_scenario).cloned().collect(), ..gate(config) }
     }
 
     /// What holds, written down for whoever asks later.
@@ -70,6 +59,11 @@ impl Rules {
             min_effect: gate.min_effect,
             floor_us: gate.floor_us,
             floor_share: gate.floor_share,
+            gpu: signoff::GpuLimits {
+                min_effect: gate.gpu.min_effect,
+                floor_us: gate.gpu.floor_us,
+                floor_share: gate.gpu.floor_share,
+            },
             spread_factor: gate.spread_factor,
             max_latency_growth: gate.max_latency_growth,
             min_drift: gate.min_drift,
@@ -177,6 +171,25 @@ pub(super) fn severity(level: Level) -> Severity {
         Level::Deny => Severity::Error,
         Level::Warn => Severity::Warning,
         Level::Allow => Severity::Note,
+    }
+}
+
+/// Thresholds and severities of `[gate]`, without rules and budgets.
+pub(super) fn gate(config: &Config) -> Policy {
+    let gate = &config.gate;
+    let GpuGate { min_effect, floor_us, floor_share } = gate.gpu;
+    Policy {
+        min_effect: gate.min_effect,
+        floor_us: gate.floor_us,
+        floor_share: gate.floor_share,
+        gpu: GpuThresholds { min_effect, floor_us, floor_share },
+        spread_factor: gate.spread_factor,
+        max_latency_growth: gate.max_latency_growth,
+        min_drift: gate.min_drift,
+        severities: severities(gate),
+        other_cpu: severity(gate.other_cpu),
+        groups: gate.group.iter().map(|(group, own)| (*group, thresholds(own))).collect(),
+        ..Policy::default()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::baseline::{Document, Facts};
 use crate::report::calibration::Rules;
 use crate::report::{ScenarioReport, ScenarioResult};
 use crate::scenario::{Planned, ScenarioId};
+use crate::summary::Clock;
 use crate::verdict::{ALPHA, Looks};
 
 use super::held::Held;
@@ -64,8 +65,8 @@ impl Tested {
     }
 
     /// The smallest change of an operator that counts, in microseconds, in a scenario of this latency.
-    pub fn floor_us(&self, session: &Session, latency_us: f64) -> f64 {
-        let gate = &session.config.gate;
+    pub fn floor_us(&self, session: &Session, clock: Clock, latency_us: f64) -> f64 {
+        let gate = policy::gate(&session.config).by_clock(clock);
         match self {
             Tested::InTurns(_) => gate.floor_us,
             Tested::Stored => gate.floor_us.max(gate.floor_share * latency_us),
@@ -73,10 +74,10 @@ impl Tested {
     }
 
     /// How much more of its own time an operator is to take where nobody says.
-    pub fn usual_size(&self, session: &Session) -> f64 {
+    pub fn usual_size(&self, session: &Session, clock: Clock) -> f64 {
         match self {
             Tested::InTurns(_) => USUAL_SIZE,
-            Tested::Stored => MIN_EFFECTS * session.config.gate.min_effect,
+            Tested::Stored => MIN_EFFECTS * policy::gate(&session.config).by_clock(clock).min_effect,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a whole machine has in common, taken out: across operators of one launch, and across the two sides.
 
 use crate::summary::{
-    CLOCK_FLOOR_US, FEWEST_TELLING, Group, Sample, Side, SideOperator, Timed, common, error_of_median, median, telling,
+    FEWEST_TELLING, Group, Resolution, Sample, Side, SideOperator, Timed, common, error_of_median, median, telling,
 };
 
 use super::{LatencyChange, OperatorChange, UNKNOWN_SPREAD};
@@ -27,8 +27,10 @@ struct Launches {
 impl MachineFactor {
     /// From the operators that stand on both sides.
     pub(super) fn of(pairs: &[(&SideOperator, &SideOperator)], base: &Side, head: &Side) -> Self {
-        let references = references(pairs);
-        let timed = pairs.iter().filter(|pair| shorter(pair) >= CLOCK_FLOOR_US);
+        // Times of two clocks are not judged.
+        let resolution = Resolution::of(head.clock);
+        let references = references(pairs, resolution);
+        let timed = pairs.iter().filter(|pair| shorter(pair) >= resolution.operator_us);
         let mut factor = MachineFactor {
             value: None,
             error: 0.0,
@@ -137,9 +139,9 @@ fn shorter(pair: &(&SideOperator, &SideOperator)) -> f64 {
 
 /// What tells the machine factor, on both sides: operators that run equally often on both and are long enough to be timed,
 /// all matrix products together.
-fn references(pairs: &[(&SideOperator, &SideOperator)]) -> Vec<(Sample, Sample)> {
+fn references(pairs: &[(&SideOperator, &SideOperator)], resolution: Resolution) -> Vec<(Sample, Sample)> {
     let same = |pair: &&(&SideOperator, &SideOperator)| pair.0.executions == pair.1.executions && shorter(pair) > 0.0;
-    let told = telling(pairs.iter().filter(same).copied().collect(), |pair| Timed {
+    let told = telling(pairs.iter().filter(same).copied().collect(), resolution, |pair| Timed {
         us: shorter(pair),
         executions: pair.0.executions,
         gemm: pair.0.group == Some(Group::Gemm),

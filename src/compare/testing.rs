@@ -53,6 +53,7 @@ pub(crate) fn side<'a>(ops: impl Iterator<Item = (&'a Op, Vec<f64>)>, latency_us
     Side {
         machine: vec![Field::new("os", "linux")],
         facts: vec![Field::new("onnxruntime", "1.31.1")],
+        clock: crate::summary::Clock::Host,
         protocol: crate::summary::PROTOCOL,
         centred: false,
         past: None,

@@ -17,8 +17,8 @@ pub use cuda::{ConvolutionSearch, Cuda, CudaOptions, GpuClock};
 pub use error::{ConfigError, Diagnostic};
 pub use models::{has_wildcard, looks_like_path, name_of_file, safe_name};
 pub use resolved::{
-    Budget, Compare, Config, Dimensions, GatePolicy, GroupGate, Inputs, Level, Measure, Model, ModelSource, Origin,
-    Prepare, PrepareCommand, Rule, SignOff, ZooEntry,
+    Budget, Compare, Config, Dimensions, GatePolicy, GpuGate, GroupGate, Inputs, Level, Measure, Model, ModelSource,
+    Origin, Prepare, PrepareCommand, Rule, SignOff, ZooEntry,
 };
 pub use source::{FILE_NAME, Request};
 pub use suggest::{did_you_mean, nearest};

@@ -89,6 +89,7 @@ pub(super) struct RawGate {
     pub min_effect: Option<f64>,
     pub floor_us: Option<f64>,
     pub floor_share: Option<f64>,
+    pub gpu: RawGpuGate,
     pub spread_factor: Option<f64>,
     pub max_latency_growth: Option<f64>,
     pub min_drift: Option<f64>,
@@ -100,6 +101,15 @@ pub(super) struct RawGate {
     pub drift: Option<Level>,
     pub trailers: Option<bool>,
     pub group: BTreeMap<String, RawGroupGate>,
+}
+
+/// `[gate.gpu]`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct RawGpuGate {
+    pub min_effect: Option<f64>,
+    pub floor_us: Option<f64>,
+    pub floor_share: Option<f64>,
 }
 
 /// `[gate.group.NAME]`.

@@ -9,9 +9,10 @@ use super::cuda::{Cuda, CudaOptions};
 use super::dimension::{ImageSize, Optimization, Provider};
 use super::error::ConfigError;
 use super::models;
-use super::raw::{Many, Raw, RawGate, RawImage, RawPrepare};
+use super::raw::{Many, Raw, RawGate, RawGpuGate, RawImage, RawPrepare};
 use super::resolved::{
-    Budget, Compare, Config, Dimensions, GatePolicy, Level, Measure, Prepare, PrepareCommand, SignOff, ZooEntry,
+    Budget, Compare, Config, Dimensions, GatePolicy, GpuGate, Level, Measure, Prepare, PrepareCommand, SignOff,
+    ZooEntry,
 };
 use super::rules;
 use super::source::{Found, Layer, Step};
@@ -267,6 +268,7 @@ fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
             "floor-share",
             default.floor_share,
         )?,
+        gpu: gpu_gate(layers, default.gpu)?,
         spread_factor: at_least_zero(
             pick(layers, |raw| raw.gate.spread_factor.as_ref()),
             "spread-factor",
@@ -286,6 +288,19 @@ fn gate(layers: &[Layer]) -> Result<GatePolicy, ConfigError> {
         drift: level(layers, |gate| gate.drift.as_ref()).unwrap_or(default.drift),
         trailers: pick(layers, |raw| raw.gate.trailers.as_ref()).map_or(default.trailers, |(_, &trailers)| trailers),
         group: rules::group_gates(layers)?,
+    })
+}
+
+fn gpu_gate(layers: &[Layer], default: GpuGate) -> Result<GpuGate, ConfigError> {
+    let value = |key: &'static str, of: fn(&RawGpuGate) -> Option<&f64>, default: f64| {
+        let path = [Step::Key("gate"), Step::Key("gpu"), Step::Key(key)];
+        let found = pick(layers, |raw| of(&raw.gate.gpu));
+        found.map_or(Ok(default), |found| number(found, &path, "a number, 0 or more", |value| value >= 0.0))
+    };
+    Ok(GpuGate {
+        min_effect: value("min-effect", |raw| raw.min_effect.as_ref(), default.min_effect)?,
+        floor_us: value("floor-us", |raw| raw.floor_us.as_ref(), default.floor_us)?,
+        floor_share: value("floor-share", |raw| raw.floor_share.as_ref(), default.floor_share)?,
     })
 }
 

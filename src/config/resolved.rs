@@ -260,6 +260,8 @@ pub struct GatePolicy {
     pub floor_us: f64,
     /// The same against a stored baseline, as a fraction of its latency.
     pub floor_share: f64,
+    /// What stands in place of the three above where times are a GPU's own.
+    pub gpu: GpuGate,
     /// How many times the standard error of its ratio, from the spread between launches, a change must exceed.
     pub spread_factor: f64,
     /// Smallest growth of the latency since the baseline that counts, as a fraction; no machine factor is divided out.
@@ -285,6 +287,25 @@ pub struct GatePolicy {
     pub group: BTreeMap<Group, GroupGate>,
 }
 
+/// Thresholds for times that a GPU's own clock took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GpuGate {
+    /// See [`GatePolicy::min_effect`].
+    pub min_effect: f64,
+    /// See [`GatePolicy::floor_us`].
+    pub floor_us: f64,
+    /// See [`GatePolicy::floor_share`].
+    pub floor_share: f64,
+}
+
+/// On an H100 no operator moved by more than 6 % and 2 us from one measurement to the next (docs/cuda.md).
+impl Default for GpuGate {
+    fn default() -> Self {
+        GpuGate { min_effect: 0.10, floor_us: 3.0, floor_share: 0.002 }
+    }
+}
+
 /// Thresholds of one group of operators, in place of the gate's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -303,6 +324,7 @@ impl Default for GatePolicy {
             min_effect: 0.25,
             floor_us: 50.0,
             floor_share: 0.01,
+            gpu: GpuGate::default(),
             spread_factor: 5.0,
             max_latency_growth: 0.30,
             min_drift: 0.10,

@@ -1,15 +1,30 @@
 //! What the operators of a launch have in common, taken out: a launch that was slow as a whole says nothing of any one
 //! operator.
 
-use super::{Group, Sample, Summary, median};
+use super::{Clock, Group, Sample, Summary, median};
 
-/// Operators at or above this median self time tell what a launch has in common; the profiler's clock counts whole
-/// microseconds, so that shorter times say more of the clock than of the machine.
-pub const CLOCK_FLOOR_US: f64 = 50.0;
+/// What a clock resolves: shorter times say more of the clock than of the machine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resolution {
+    /// Operators at or above this median self time tell what a launch has in common, in microseconds.
+    pub operator_us: f64,
+    /// So long must one execution take, on average.
+    pub execution_us: f64,
+}
 
-/// So must one execution take, on average: the profiler adds 1 to 2 us to each, which are taken off as a mean, so that
-/// hundreds of Reshapes of 2 us vary with the profiler and not with the machine.
-const EXECUTION_FLOOR_US: f64 = 5.0;
+impl Resolution {
+    /// Of a clock.
+    pub fn of(clock: Clock) -> Resolution {
+        match clock {
+            // The profiler counts whole microseconds and adds 1 to 2 to each node, which are taken off as a mean, so that
+            // hundreds of Reshapes of 2 us vary with the profiler and not with the machine.
+            Clock::Host | Clock::DeviceSynchronous => Resolution { operator_us: 50.0, execution_us: 5.0 },
+            // It counts nanoseconds and adds nothing. On an H100, operators of 5 us and more varied by 0.1 to 4 % from
+            // launch to launch, one kernel of 1.3 us among them (docs/cuda.md).
+            Clock::DeviceCupti => Resolution { operator_us: 5.0, execution_us: 1.0 },
+        }
+    }
+}
 
 /// Of operators that are long enough, those with this part of the time of all tell, as long as they are [`ENOUGH`]: the
 /// smaller ones vary more, and the median would be as unsteady as they are.
@@ -41,18 +56,18 @@ struct Voice<T> {
 }
 
 impl<T> Voice<T> {
-    fn is_long(&self) -> bool {
-        self.us >= CLOCK_FLOOR_US && self.us >= EXECUTION_FLOOR_US * f64::from(self.executions)
+    fn is_long(&self, resolution: Resolution) -> bool {
+        self.us >= resolution.operator_us && self.us >= resolution.execution_us * f64::from(self.executions)
     }
 }
 
 /// Those of `candidates` that are long enough to tell what the machine does, in voices: an operator each, but all matrix
 /// products together, as long as there are three without that. By descending time.
 ///
-/// On 250 pairs of launches of each of four models, a choice by [`CLOCK_FLOOR_US`] alone left twice as much noise in the
+/// On 250 pairs of launches of each of four models, a choice by [`Resolution::operator_us`] alone left twice as much noise in the
 /// large operators; where each product had a voice of its own, all products faster by 30 % made other operators seem slower
 /// in three of the four (docs/gate.md).
-pub fn telling<T>(candidates: Vec<T>, timed: impl Fn(&T) -> Timed) -> Vec<Vec<T>> {
+pub fn telling<T>(candidates: Vec<T>, resolution: Resolution, timed: impl Fn(&T) -> Timed) -> Vec<Vec<T>> {
     let (products, others): (Vec<T>, Vec<T>) = candidates.into_iter().partition(|one| timed(one).gemm);
     let together = others.len() + 1 >= FEWEST_TELLING;
     let products = if together { vec![products] } else { products.into_iter().map(|one| vec![one]).collect() };
@@ -65,20 +80,20 @@ pub fn telling<T>(candidates: Vec<T>, timed: impl Fn(&T) -> Timed) -> Vec<Vec<T>
         Voice { members, us, executions }
     };
     let voices = members.filter(|members| !members.is_empty()).map(voice).collect();
-    loudest(voices).into_iter().map(|voice| voice.members).collect()
+    loudest(voices, resolution).into_iter().map(|voice| voice.members).collect()
 }
 
 /// The voices that are long enough, and of these the large ones, if they are enough.
-fn loudest<T>(voices: Vec<Voice<T>>) -> Vec<Voice<T>> {
+fn loudest<T>(voices: Vec<Voice<T>>, resolution: Resolution) -> Vec<Voice<T>> {
     let descending = |a: &Voice<T>, b: &Voice<T>| b.us.total_cmp(&a.us);
     let total: f64 = voices.iter().map(|voice| voice.us).sum();
-    let (mut long, mut short): (Vec<_>, Vec<_>) = voices.into_iter().partition(Voice::is_long);
+    let (mut long, mut short): (Vec<_>, Vec<_>) = voices.into_iter().partition(|voice| voice.is_long(resolution));
     if long.len() < FEWEST_TELLING {
         // What is short tells little, but more than nothing.
         long.append(&mut short);
     }
     long.sort_by(descending);
-    let large = long.iter().take_while(|voice| voice.is_long() && voice.us >= TELLING_SHARE * total).count();
+    let large = long.iter().take_while(|voice| voice.is_long(resolution) && voice.us >= TELLING_SHARE * total).count();
     long.truncate(large.max(ENOUGH));
     long
 }
@@ -120,7 +135,7 @@ impl Summary {
     /// How much slower each launch was as a whole than the median launch, as its own operators tell.
     pub fn common(&self) -> Vec<f64> {
         let timed = self.operators.iter().filter(|operator| operator.self_us.median() > 0.0);
-        let told = telling(timed.collect(), |operator| Timed {
+        let told = telling(timed.collect(), Resolution::of(self.clock), |operator| Timed {
             us: operator.self_us.median(),
             executions: operator.executions,
             gemm: operator.group == Some(Group::Gemm),
@@ -157,7 +172,11 @@ mod tests {
 
     fn told(operators: &[(f64, u32)]) -> Vec<f64> {
         let timed = |one: &(f64, u32)| Timed { us: one.0, executions: one.1, gemm: false };
-        telling(operators.to_vec(), timed).into_iter().flatten().map(|(us, _)| us).collect()
+        telling(operators.to_vec(), Resolution::of(Clock::Host), timed)
+            .into_iter()
+            .flatten()
+            .map(|(us, _)| us)
+            .collect()
     }
 
     #[test]
@@ -178,10 +197,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_clock_resolves_may_tell() {
+        // Softmax, Gelu, Transpose, LayerNormalization and 200 Reshapes of BERT on a GPU, and what the profiler makes of them.
+        let operators = [(26.0, 12), (30.0, 12), (71.0, 48), (47.0, 25), (60.0, 200)];
+        let timed = |one: &(f64, u32)| Timed { us: one.0, executions: one.1, gemm: false };
+        let told = |clock: Clock| -> Vec<f64> {
+            let voices = telling(operators.to_vec(), Resolution::of(clock), timed);
+            voices.into_iter().flatten().map(|(us, _)| us).collect()
+        };
+        assert_eq!(told(Clock::DeviceCupti), [71.0, 47.0, 30.0, 26.0]);
+        // Nothing is long enough: all that there is has to do.
+        assert_eq!(told(Clock::DeviceSynchronous), [71.0, 60.0, 47.0, 30.0, 26.0]);
+    }
+
+    #[test]
     fn products_have_one_voice_where_there_are_others() {
         let voices = |operators: &[(f64, bool)]| -> Vec<usize> {
             let timed = |one: &(f64, bool)| Timed { us: one.0, executions: 1, gemm: one.1 };
-            telling(operators.to_vec(), timed).iter().map(Vec::len).collect()
+            telling(operators.to_vec(), Resolution::of(Clock::Host), timed).iter().map(Vec::len).collect()
         };
         assert_eq!(voices(&[(300.0, false), (9000.0, true), (800.0, true), (200.0, false)]), [2, 1, 1]);
         assert_eq!(voices(&[(300.0, false), (9000.0, true), (800.0, true)]), [1, 1, 1]);

@@ -14,7 +14,7 @@ pub(crate) mod testing;
 
 pub use crate::measure::result::{Clock, GpuFacts, PROTOCOL, StrayWork};
 pub use crate::taxonomy::Group;
-pub use centre::{CLOCK_FLOOR_US, FEWEST_TELLING, Timed, common, telling};
+pub use centre::{FEWEST_TELLING, Resolution, Timed, common, telling};
 pub use device::{DeviceSummary, OperatorDevice};
 pub use groups::GroupSummary;
 pub use past::{OperatorPast, Past};

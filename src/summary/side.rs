@@ -25,6 +25,8 @@ pub struct Side {
     pub machine: Vec<Field>,
     /// What else may explain a difference: `model`, `onnxruntime`, `tool`, `cpu`, and of a GPU `driver`, `cuda`, `cudnn`.
     pub facts: Vec<Field>,
+    /// Where the operators' times come from.
+    pub clock: Clock,
     /// [`super::PROTOCOL`] that it was measured by. Times of two protocols are not comparable.
     pub protocol: u32,
     /// True where launch i of one operator need not be launch i of another, so that a launch has nothing in common: a
@@ -120,6 +122,7 @@ impl Summary {
             .into_iter()
             .chain(self.gpu.iter().flat_map(gpu_facts))
             .collect(),
+            clock: self.clock,
             protocol: self.protocol,
             centred: false,
             past: None,

@@ -20,7 +20,8 @@ const STRUCTURAL_FIELDS: [&str; 3] = ["arch", "instruction-set", "provider"];
 /// `comparison` is the one with the baseline of this machine class, else with the nearest of another class; `None`
 /// where no baseline of the scenario exists at all.
 pub fn judge(summary: &Summary, comparison: Option<&Comparison>, policy: &Policy) -> Judgement {
-    let policy = &policy.over_latency(comparison.map_or(0.0, |comparison| comparison.latency.base_us));
+    let policy =
+        &policy.by_clock(summary.clock).over_latency(comparison.map_or(0.0, |comparison| comparison.latency.base_us));
     let mut judge = Judge::of(summary, policy);
     judge.scenario_alone();
     judge.unstable();

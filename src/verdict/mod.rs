@@ -11,6 +11,8 @@ mod budget;
 mod code;
 mod confirm;
 mod drift;
+#[cfg(test)]
+mod gpu_tests;
 mod judge;
 mod looks;
 mod outcome;
@@ -33,7 +35,7 @@ pub use judge::{Judgement, inspect, judge, judge_outdated};
 pub use looks::{ALPHA, Look, Looks, PlanError};
 pub use outcome::{Counts, Outcome, outcome};
 pub use paired::{CONFIRM_ALPHA, confirm_paired, is_regressed, is_settled, judge_paired, verdicts_paired};
-pub use policy::{GroupThresholds, Policy};
+pub use policy::{GpuThresholds, GroupThresholds, Policy};
 pub use rule::{BadTrailer, NameGlob, Rule, RuleSource, Ruling};
 pub use sink::Draft;
 pub use threshold::{smallest_detectable_effect, verdict_of};

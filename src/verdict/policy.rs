@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::summary::Group;
+use crate::summary::{Clock, Group};
 
 use super::{Budget, FindingCode, Rule, Severity};
 
@@ -16,6 +16,8 @@ pub struct Policy {
     /// The same as a part of the base's latency, where the two sides were measured apart: from day to day, small operators
     /// that wait for memory move by more than any spread between launches tells.
     pub floor_share: f64,
+    /// What stands in place of the three above where times are a GPU's own.
+    pub gpu: GpuThresholds,
     /// How many standard errors of its ratio a quantity must grow, where its two sides were measured apart.
     pub spread_factor: f64,
     /// Smallest relative growth of the latency that counts, where its two sides were measured apart: nothing is divided
@@ -39,6 +41,17 @@ pub struct Policy {
     pub budgets: Vec<Budget>,
 }
 
+/// Thresholds for times that a GPU's own clock took, which is finer and steadier than the host's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GpuThresholds {
+    /// See [`Policy::min_effect`].
+    pub min_effect: f64,
+    /// See [`Policy::floor_us`].
+    pub floor_us: f64,
+    /// See [`Policy::floor_share`].
+    pub floor_share: f64,
+}
+
 /// Thresholds of one group of operators, in place of the policy's own.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct GroupThresholds {
@@ -55,6 +68,7 @@ impl Default for Policy {
             min_effect: 0.10,
             floor_us: 50.0,
             floor_share: 0.0,
+            gpu: GpuThresholds { min_effect: 0.05, floor_us: 3.0, floor_share: 0.0 },
             spread_factor: 5.0,
             max_latency_growth: 0.30,
             min_drift: 0.10,
@@ -73,6 +87,18 @@ impl Policy {
     /// does to it.
     pub fn in_turns() -> Self {
         Policy { min_effect: 0.05, ..Policy::default() }
+    }
+
+    /// The thresholds for times of this clock.
+    #[must_use]
+    pub fn by_clock(&self, clock: Clock) -> Policy {
+        match clock {
+            Clock::Host | Clock::DeviceSynchronous => self.clone(),
+            Clock::DeviceCupti => {
+                let GpuThresholds { min_effect, floor_us, floor_share } = self.gpu;
+                Policy { min_effect, floor_us, floor_share, ..self.clone() }
+            }
+        }
     }
 
     /// The same for sides that were measured apart, the base with this latency in microseconds: no floor but those of

@@ -7,6 +7,7 @@ use crate::command::Terminal;
 use crate::command::control::{Control, Repeatable, Treated, Wish};
 use crate::command::suite::Session;
 use crate::command::tested::Tested;
+use crate::measure::result::LaunchResult;
 use crate::measure::supervise::LaunchFailure;
 use crate::report::calibration::{ControlRun, Made};
 use crate::scenario::{Planned, ScenarioId};
@@ -77,8 +78,9 @@ pub(in crate::command) fn make(
     gate: &Tested,
 ) -> anyhow::Result<(Control, Made)> {
     let mut control = Control::open(session, terminal, planned)?;
-    let floor_us = gate.floor_us(session, control.measured.latency_us);
-    let wish = wish(&control, arguments, gate.usual_size(session), floor_us)?;
+    let LaunchResult { clock, latency_us, .. } = control.measured;
+    let floor_us = gate.floor_us(session, clock, latency_us);
+    let wish = wish(&control, arguments, gate.usual_size(session, clock), floor_us)?;
     control.treat(session, terminal, &wish)?;
     match control.treated.as_slice() {
         [treated] => {

@@ -14,7 +14,7 @@ use crate::report::{Expected, Gate, ScenarioReport, ScenarioResult};
 use crate::runtime::Library;
 use crate::scenario::{Planned, ScenarioId};
 use crate::summary::{Side, SideOperator, Summary, summarize};
-use crate::verdict::{self, ALPHA, Look, Looks, Policy};
+use crate::verdict::{self, ALPHA, GpuThresholds, Look, Looks, Policy};
 
 use super::pairing::Matched;
 use super::unit::{State, Stock, Unit, unfetched};
@@ -62,7 +62,9 @@ impl<'a> Turns<'a> {
         let policy = |head: &Planned| {
             let class = session.fingerprint(head.scenario.provider).dir_name();
             let min_effect = session.config.compare.min_effect;
-            Policy { min_effect, ..rules.policy(&session.config, head, &class) }
+            let policy = rules.policy(&session.config, head, &class);
+            let gpu = GpuThresholds { min_effect: min_effect.min(policy.gpu.min_effect), ..policy.gpu };
+            Policy { min_effect, gpu, ..policy }
         };
         let arm = |label: &str, planned: &Planned, library: &Library| {
             let (label, planned, library) = (label.to_owned(), planned.clone(), library.clone());

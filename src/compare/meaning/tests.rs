@@ -26,6 +26,7 @@ fn side(operators: Vec<SideOperator>) -> Side {
     Side {
         machine: Vec::new(),
         facts: Vec::new(),
+        clock: crate::summary::Clock::Host,
         protocol: crate::summary::PROTOCOL,
         centred: false,
         past: None,

@@ -3,7 +3,7 @@
 //! Everything here treats the two sides alike within each pair, so that exchanging the sides of one pair changes the
 //! sign of that pair's logarithms and nothing else. The test by sign flips is exact for that reason alone.
 
-use crate::summary::{CLOCK_FLOOR_US, FEWEST_TELLING, Group, Sample, SideOperator, Timed, median, telling};
+use crate::summary::{FEWEST_TELLING, Group, Resolution, Sample, SideOperator, Timed, median, telling};
 
 use super::turns::logs;
 
@@ -26,8 +26,8 @@ pub(super) struct Common {
 
 impl Common {
     /// Of operators measured in these pairs; `None` where too few tell.
-    pub(super) fn of(operators: &[Paired], pairs: usize) -> Option<Common> {
-        let references = references(operators);
+    pub(super) fn of(operators: &[Paired], pairs: usize, resolution: Resolution) -> Option<Common> {
+        let references = references(operators, resolution);
         if references.len() < FEWEST_TELLING {
             return None;
         }
@@ -67,7 +67,7 @@ fn voice(operators: &[Paired], members: &[usize]) -> Vec<f64> {
 }
 
 /// The operators that tell the machine factor: run equally often on both sides and long enough to be timed.
-fn references(operators: &[Paired]) -> Vec<Vec<usize>> {
+fn references(operators: &[Paired], resolution: Resolution) -> Vec<Vec<usize>> {
     let candidates: Vec<(f64, usize)> = operators
         .iter()
         .enumerate()
@@ -75,7 +75,7 @@ fn references(operators: &[Paired]) -> Vec<Vec<usize>> {
         .map(|(index, operator)| (shorter(operator), index))
         .filter(|(shorter, _)| *shorter > 0.0)
         .collect();
-    let told = telling(candidates, |(shorter, index)| {
+    let told = telling(candidates, resolution, |(shorter, index)| {
         let SideOperator { executions, group, .. } = &operators[*index].base;
         Timed { us: *shorter, executions: *executions, gemm: *group == Some(Group::Gemm) }
     });
@@ -88,9 +88,9 @@ fn shorter(operator: &Paired) -> f64 {
     median(&times).unwrap_or(0.0)
 }
 
-/// True where the operator took as long as the profiler's clock can tell in any launch of either side.
-pub(super) fn is_timed(operator: &Paired) -> bool {
-    times(operator).any(|(base, head)| base.max(head) >= CLOCK_FLOOR_US)
+/// True where the operator took as long as its clock can tell in any launch of either side.
+pub(super) fn is_timed(operator: &Paired, resolution: Resolution) -> bool {
+    times(operator).any(|(base, head)| base.max(head) >= resolution.operator_us)
 }
 
 fn times(operator: &Paired) -> impl Iterator<Item = (f64, f64)> {

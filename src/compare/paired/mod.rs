@@ -36,8 +36,9 @@ pub fn paired_where(
 ) -> Vec<Comparison> {
     let turns: Vec<Turns> = scenarios.iter().map(|(base, head)| Turns::of(base, head)).collect();
     let wanted = |(index, place): &(usize, Place)| {
-        let operator = turns[*index].operator(*place);
-        operator.is_none_or(centring::is_timed) && tested(*index, operator.map(|operator| &operator.head))
+        let turns = &turns[*index];
+        let operator = turns.operator(*place);
+        turns.is_timed(*place) && tested(*index, operator.map(|operator| &operator.head))
     };
     let all = turns.iter().enumerate().flat_map(|(index, scenario)| scenario.places().map(move |place| (index, place)));
     let places: Vec<(usize, Place)> = all.filter(wanted).collect();

@@ -1,6 +1,6 @@
 //! One scenario whose two sides were measured in turns.
 
-use crate::summary::{Sample, Side, SideOperator, median};
+use crate::summary::{Resolution, Sample, Side, SideOperator, median};
 
 use super::super::factor::{MachineFactor, latency};
 use super::super::{Comparison, Design, LatencyChange, OperatorChange, assemble, common_operators};
@@ -63,7 +63,7 @@ impl Turns {
             head: head.clone(),
         };
         let operators: Vec<Paired> = common_operators(&base, &head).into_iter().map(operator).collect();
-        let common = Common::of(&operators, pairs);
+        let common = Common::of(&operators, pairs, Resolution::of(head.clock));
         let latency = (base.latency_us.clone(), head.latency_us.clone());
         let mut turns = Turns { base, head, pairs, operators, latency, common, prior_variance: 0.0 };
         turns.prior_variance = turns.prior_variance();
@@ -97,9 +97,16 @@ impl Turns {
         (self.pairs >= FEWEST_PAIRS).then_some(Hypothesis { values, prior_variance: self.prior_variance })
     }
 
+    /// True of the latency, and of operators that are long enough to be timed.
+    pub(super) fn is_timed(&self, place: Place) -> bool {
+        // Times of two clocks are not judged.
+        let resolution = Resolution::of(self.head.clock);
+        self.operator(place).is_none_or(|operator| centring::is_timed(operator, resolution))
+    }
+
     /// A part of the median over operators of the second moment: no flip changes it, as the test requires.
     fn prior_variance(&self) -> f64 {
-        let timed = |place: &Place| self.operator(*place).is_some_and(centring::is_timed);
+        let timed = |place: &Place| *place != Place::Latency && self.is_timed(*place);
         let moments = self.places().filter(timed).filter_map(|place| self.hypothesis(place));
         let moments: Vec<f64> = moments.map(|hypothesis| hypothesis.second_moment()).collect();
         (PRIOR_WEIGHT * median(&moments).unwrap_or(0.0)).max(SMALLEST_DEVIATION * SMALLEST_DEVIATION)

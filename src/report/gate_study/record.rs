@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::report::{Group, Machine, OperatorKey, Sample, ScenarioId};
-use crate::summary::{PROTOCOL, Side, SideOperator};
+use crate::summary::{Clock, PROTOCOL, Side, SideOperator};
 
 /// Version of the lines.
 pub const GATE_RECORD_SCHEMA: u32 = 1;
@@ -152,6 +152,7 @@ pub fn side(launches: &[&GateLaunch], counted: &[&GateLaunch]) -> Side {
     Side {
         machine: Vec::new(),
         facts: Vec::new(),
+        clock: Clock::Host,
         protocol: PROTOCOL,
         centred: false,
         past: None,

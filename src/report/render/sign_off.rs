@@ -57,6 +57,11 @@ pub(super) fn thresholds(policy: &Policy) -> Vec<(String, String)> {
         ("growth of the latency".to_owned(), percent(policy.max_latency_growth)),
         ("drift since the first accept".to_owned(), percent(policy.min_drift)),
     ];
+    let gpu = policy.gpu;
+    rows.push((
+        "in place of the first three, by a GPU's own clock".to_owned(),
+        format!("{}, {} us a run, {} of the latency", percent(gpu.min_effect), gpu.floor_us, percent(gpu.floor_share)),
+    ));
     for (group, own) in &policy.groups {
         let limits = [own.min_effect.map(percent), own.floor_us.map(|us| format!("{us} us a run"))];
         let name = format!("smallest change in {}", wording::group(Some(*group)));

@@ -36,6 +36,7 @@ pub fn policy() -> Policy {
         min_effect: 0.25,
         floor_us: 50.0,
         floor_share: 0.005,
+        gpu: GpuLimits { min_effect: 0.1, floor_us: 3.0, floor_share: 0.002 },
         spread_factor: 5.0,
         max_latency_growth: 0.3,
         min_drift: 0.1,

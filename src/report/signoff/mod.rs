@@ -16,7 +16,7 @@ use super::standing;
 
 pub use admission::{Refusal, admit};
 pub use document::SignOffError;
-pub use policy::{Budget, GroupLimits, Policy, Rule, Stated};
+pub use policy::{Budget, GpuLimits, GroupLimits, Policy, Rule, Stated};
 pub use previous::{OtherSuite, Previous, Since};
 
 /// Version of the JSON document.

@@ -19,6 +19,8 @@ pub struct Policy {
     pub floor_us: f64,
     /// Smallest change that counts, as a part of the baseline's latency.
     pub floor_share: f64,
+    /// What stood in place of the three above where times are a GPU's own.
+    pub gpu: GpuLimits,
     /// How many standard errors of its ratio a change must exceed.
     pub spread_factor: f64,
     /// Smallest growth of the latency that counts, as a fraction.
@@ -52,6 +54,17 @@ pub enum Stated {
     /// When a saved report was signed off: it is that of the configuration here, and the report does not say whether it
     /// was made with the same.
     WhenSignedOff,
+}
+
+/// Thresholds for times that a GPU's own clock took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GpuLimits {
+    /// See [`Policy::min_effect`].
+    pub min_effect: f64,
+    /// See [`Policy::floor_us`].
+    pub floor_us: f64,
+    /// See [`Policy::floor_share`].
+    pub floor_share: f64,
 }
 
 /// Thresholds of one group of operators, in place of the gate's own.

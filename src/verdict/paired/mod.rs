@@ -31,6 +31,7 @@ const NOTABLE_OPERATOR: f64 = 0.01;
 /// have shown or where it varies beyond `unstable_spread` from pair to pair, and else **inconclusive**. The latency is
 /// judged alike, with nothing divided out. On sides of different machine classes no time is judged.
 pub fn judge_paired(head: &Summary, comparison: &Comparison, policy: &Policy, alpha: f64) -> Judgement {
+    let policy = &policy.by_clock(head.clock);
     let mut judge = Judge::of(head, policy);
     judge.scenario_alone();
     judge.budgets(comparison.fingerprint.is_empty(), true);

@@ -25,6 +25,7 @@ fn side(operators: Vec<SideOperator>) -> Side {
     Side {
         machine: vec![Field::new("os", "linux")],
         facts: Vec::new(),
+        clock: crate::summary::Clock::Host,
         protocol: crate::summary::PROTOCOL,
         centred: false,
         past: None,
