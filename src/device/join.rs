@@ -63,6 +63,8 @@ pub struct Orphan {
 pub struct Joined {
     /// One entry a node, in the order given.
     pub nodes: Vec<NodeUse>,
+    /// The node of each piece of work, in the order given; `None` for one that belongs to none.
+    pub owners: Vec<Option<usize>>,
     /// What belongs to none of them, by position.
     pub orphans: Vec<Orphan>,
     /// Time in which the device did anything during the run.
@@ -115,6 +117,7 @@ pub fn join(nodes: &[HostNode], calls: &[Call], work: &[Work], shift_ns: i64, ru
     }
     let busy = Busy::of(work.iter().map(|work| (shifted(work.start_ns, shift_ns), shifted(work.end_ns, shift_ns))));
     idle(&mut joined, &busy, &owners, run);
+    joined.owners = owners.into_iter().map(Result::ok).collect();
     joined.overlapping_ns = total_ns - joined.busy_ns;
     expose(&mut joined, nodes, &busy, run);
     joined

@@ -8,11 +8,13 @@
 mod activity;
 mod clock;
 mod join;
+mod kernel;
 mod layout;
 mod span;
 
 pub use activity::{Api, Call, DecodeError, Record, What, Work, decode};
 pub use clock::{Alignment, Pair, Range, align, offset};
 pub use join::{HostNode, Joined, NodeUse, Orphan, Why, join};
+pub use kernel::{is_product, readable};
 pub use layout::{ApiVersion, OLDEST};
 pub use span::Busy;

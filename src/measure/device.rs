@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::device::{self, Call, HostNode, Joined, Range, What, Why, Work};
+use crate::device::{self, Call, HostNode, Joined, Range, What, Why, Work, readable};
 use crate::measure::correct::record_of;
 use crate::measure::prepare::Prepared;
-use crate::measure::result::{DeviceRecord, LaunchWarning, NodeDevice, NodeRecord, StrayWork};
+use crate::measure::result::{DeviceRecord, KernelUse, LaunchWarning, NodeDevice, NodeRecord, StrayWork};
 use crate::measure::runs::{RunsError, median};
 use crate::profile::{DeviceUse, Run, Tallies};
 use crate::runtime::cupti::{Activity, Collector, CuptiError};
@@ -45,12 +45,16 @@ pub(super) struct Recorded {
     ended_ns: i64,
 }
 
+/// By node of the profile: pieces and nanoseconds of work, by what it was.
+type NodeKernels = BTreeMap<u32, BTreeMap<String, (u32, i64)>>;
+
 /// What the device did in one run.
 #[derive(Debug)]
 struct DeviceRun {
     duration_us: i64,
     joined: Joined,
     strays: BTreeMap<(String, bool), (u32, i64)>,
+    kernels: NodeKernels,
     received_bytes: u64,
     sent_bytes: u64,
     dropped: u64,
@@ -96,9 +100,11 @@ impl Meter {
         Ok(())
     }
 
-    /// What the device did in the runs no longer than the middle one.
-    pub(super) fn record(self) -> DeviceRecord {
-        summarized(self.runs)
+    /// What the device did in the runs no longer than the middle one, as a whole and by the number of a node.
+    pub(super) fn record(self) -> (DeviceRecord, BTreeMap<u32, Vec<KernelUse>>) {
+        let calm = calm(self.runs);
+        let kernels = kernels(&calm.runs);
+        (summarized(calm), kernels)
     }
 }
 
@@ -110,9 +116,12 @@ fn attribute(run: &mut Run, recorded: &Recorded, tallies: &Tallies) -> Result<De
     let alignment = device::align(&nodes, &launching(calls, work), allowed);
     let joined = device::join(&nodes, calls, work, alignment.shift_ns, interval_ns(run));
     run.device = joined.nodes.iter().map(used).collect();
+    let names: BTreeMap<u64, String> =
+        recorded.activity.names.iter().map(|(address, symbol)| (*address, readable(symbol))).collect();
     Ok(DeviceRun {
         duration_us: run.duration_us,
-        strays: strays(&joined, &recorded.activity),
+        strays: strays(&joined, work, &names),
+        kernels: by_node(run, &joined, work, &names),
         received_bytes: copied(work, HOST_TO_DEVICE),
         sent_bytes: copied(work, DEVICE_TO_HOST),
         dropped: recorded.activity.dropped,
@@ -122,11 +131,21 @@ fn attribute(run: &mut Run, recorded: &Recorded, tallies: &Tallies) -> Result<De
     })
 }
 
-/// Medians over the runs no longer than the middle one.
-fn summarized(runs: Vec<DeviceRun>) -> DeviceRecord {
+/// The runs no longer than the middle one.
+struct Calm {
+    runs: Vec<DeviceRun>,
+    /// Records that CUPTI dropped, of the others too.
+    dropped: u64,
+}
+
+fn calm(runs: Vec<DeviceRun>) -> Calm {
     let middle = median(&runs.iter().map(|run| run.duration_us as f64).collect::<Vec<_>>());
     let dropped = runs.iter().map(|run| run.dropped).sum();
-    let calm: Vec<DeviceRun> = runs.into_iter().filter(|run| run.duration_us as f64 <= middle).collect();
+    Calm { runs: runs.into_iter().filter(|run| run.duration_us as f64 <= middle).collect(), dropped }
+}
+
+/// Medians over runs.
+fn summarized(Calm { runs: calm, dropped }: Calm) -> DeviceRecord {
     let of = |figure: &dyn Fn(&DeviceRun) -> f64| median(&calm.iter().map(figure).collect::<Vec<_>>());
     let us = |figure: fn(&Joined) -> i64| of(&|run| figure(&run.joined) as f64 / 1e3);
     DeviceRecord {
@@ -206,20 +225,57 @@ fn used(node: &device::NodeUse) -> DeviceUse {
 }
 
 /// What belongs to no node: pieces and time by what it was and whether somebody asked for it.
-fn strays(joined: &Joined, activity: &Activity) -> BTreeMap<(String, bool), (u32, i64)> {
+fn strays(joined: &Joined, work: &[Work], names: &BTreeMap<u64, String>) -> BTreeMap<(String, bool), (u32, i64)> {
     let mut strays: BTreeMap<(String, bool), (u32, i64)> = BTreeMap::new();
     for orphan in &joined.orphans {
-        let Some(work) = activity.work.get(orphan.work) else { continue };
-        let (pieces, work_ns) = strays.entry((name(work, activity), orphan.why == Why::NoCall)).or_default();
-        *pieces += 1;
-        *work_ns += i64::try_from(work.duration_ns()).unwrap_or(i64::MAX);
+        let Some(work) = work.get(orphan.work) else { continue };
+        add(strays.entry((name(work, names), orphan.why == Why::NoCall)).or_default(), work);
     }
     strays
 }
 
-fn name(work: &Work, activity: &Activity) -> String {
+/// What belongs to the nodes of a run.
+fn by_node(run: &Run, joined: &Joined, work: &[Work], names: &BTreeMap<u64, String>) -> NodeKernels {
+    let mut kernels = NodeKernels::new();
+    for (work, owner) in work.iter().zip(&joined.owners) {
+        let Some(row) = owner.and_then(|owner| run.rows.get(owner)) else { continue };
+        add(kernels.entry(row.node).or_default().entry(name(work, names)).or_default(), work);
+    }
+    kernels
+}
+
+fn add((pieces, work_ns): &mut (u32, i64), work: &Work) {
+    *pieces += 1;
+    *work_ns += i64::try_from(work.duration_ns()).unwrap_or(i64::MAX);
+}
+
+/// Means over runs, of each node by descending time.
+fn kernels(runs: &[DeviceRun]) -> BTreeMap<u32, Vec<KernelUse>> {
+    let mut sums = NodeKernels::new();
+    for (node, kernels) in runs.iter().flat_map(|run| &run.kernels) {
+        for (name, (pieces, work_ns)) in kernels {
+            let sum = sums.entry(*node).or_default().entry(name.clone()).or_default();
+            *sum = (sum.0 + pieces, sum.1 + work_ns);
+        }
+    }
+    let count = runs.len().max(1) as f64;
+    let used = |(name, (pieces, work_ns)): (String, (u32, i64))| KernelUse {
+        name,
+        // Saturates by definition of the conversion; pieces are counts of records.
+        pieces: (f64::from(pieces) / count).round() as u32,
+        work_us: work_ns as f64 / 1e3 / count,
+    };
+    let of_node = |kernels: BTreeMap<String, (u32, i64)>| {
+        let mut kernels: Vec<KernelUse> = kernels.into_iter().map(used).collect();
+        kernels.sort_by(|a, b| b.work_us.total_cmp(&a.work_us));
+        kernels
+    };
+    sums.into_iter().map(|(node, kernels)| (node, of_node(kernels))).collect()
+}
+
+fn name(work: &Work, names: &BTreeMap<u64, String>) -> String {
     match work.what {
-        What::Kernel { name } => activity.names.get(&name).cloned().unwrap_or_else(|| "unnamed kernel".to_owned()),
+        What::Kernel { name } => names.get(&name).cloned().unwrap_or_else(|| "unnamed kernel".to_owned()),
         What::Copy { direction: HOST_TO_DEVICE, .. } => "copy to the device".to_owned(),
         What::Copy { direction: DEVICE_TO_HOST, .. } => "copy from the device".to_owned(),
         What::Copy { .. } => "copy on the device".to_owned(),
@@ -247,7 +303,11 @@ fn all_strays(runs: &[DeviceRun]) -> Vec<StrayWork> {
 
 /// The nodes with the device's time as theirs: what it worked for them, and what the host's own took while it had nothing
 /// to do. Together with the rest of the idle time that is the latency.
-pub(super) fn records(tallies: Tallies, prepared: &Prepared) -> Vec<NodeRecord> {
+pub(super) fn records(
+    tallies: Tallies,
+    mut kernels: BTreeMap<u32, Vec<KernelUse>>,
+    prepared: &Prepared,
+) -> Vec<NodeRecord> {
     let record = |node: crate::profile::NodeTally| {
         let us = |figure: &crate::profile::Distribution| figure.typical() / 1e3;
         let device = NodeDevice {
@@ -257,6 +317,8 @@ pub(super) fn records(tallies: Tallies, prepared: &Prepared) -> Vec<NodeRecord> 
             launch_us: us(&node.device.launch_ns),
             waited_us: us(&node.device.waited_ns),
             exposed_us: us(&node.device.exposed_ns),
+            // A node that runs in several places has them at the first.
+            kernels: kernels.remove(&node.node).unwrap_or_default(),
         };
         let (executions, raw_us) = (node.executions.typical(), node.self_us.typical());
         let self_us = device.work_us + device.exposed_us;

@@ -193,9 +193,9 @@ fn assemble(
     let calm = runs.calm();
     let truncated = calm.tallies.truncated() || calm.tallies.strays() > 0;
     let latency_us = calm.unprofiled.mean_us;
-    let record = timing.meter.map(Meter::record);
-    let (overhead, nodes) = match &record {
-        Some(_) => (overhead, device::records(calm.tallies, prepared)),
+    let (record, kernels) = timing.meter.map(Meter::record).unzip();
+    let (overhead, nodes) = match kernels {
+        Some(kernels) => (overhead, device::records(calm.tallies, kernels, prepared)),
         None => correct::correct(calm, overhead, prepared),
     };
     let mut result = LaunchResult {

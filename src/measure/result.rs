@@ -4,7 +4,7 @@ mod device;
 
 use serde::{Deserialize, Serialize};
 
-pub use device::{Clock, DeviceRecord, GpuFacts, NodeDevice, StrayWork};
+pub use device::{Clock, DeviceRecord, GpuFacts, KernelUse, NodeDevice, StrayWork};
 
 /// Version of [`LaunchResult`] as it crosses the process boundary.
 pub const LAUNCH_SCHEMA: u32 = 1;

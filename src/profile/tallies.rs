@@ -17,6 +17,8 @@ const RUN_SUBGRAPHS: [&str; 7] = ["If", "Loop", "Scan", "BeamSearch", "GreedySea
 /// A node of the executed graph over all runs read so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeTally {
+    /// Its number, that of its executions ([`Nested::node`]). A node that runs in several places has a tally for each.
+    pub node: u32,
     /// Node name after optimization.
     pub name: String,
     /// Operator type, without its domain.
@@ -219,6 +221,7 @@ impl Tallies {
                 Some((
                     place.node,
                     NodeTally {
+                        node: place.node,
                         name: identity.name.clone(),
                         op_type: identity.op_type.clone(),
                         provider: identity.provider.clone(),

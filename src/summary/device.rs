@@ -1,8 +1,10 @@
 //! What a GPU did, over launches.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::measure::result::{DeviceRecord, LaunchResult, NodeRecord, StrayWork};
+use crate::measure::result::{DeviceRecord, KernelUse, LaunchResult, NodeRecord, StrayWork};
 
 use super::{Sample, median};
 
@@ -34,7 +36,7 @@ pub struct DeviceSummary {
 }
 
 /// What the device did for an operator in a run: medians over launches, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct OperatorDevice {
     /// Time of its work on the device.
     pub work_us: f64,
@@ -46,6 +48,9 @@ pub struct OperatorDevice {
     pub waited_us: f64,
     /// What ONNX Runtime's profiler reports in place of all this: the host's time in the node.
     pub reported_us: f64,
+    /// Of what the work consists, by descending time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<KernelUse>,
 }
 
 /// Over launches that all have a record of the device; `None` where one has none.
@@ -62,7 +67,7 @@ pub(super) fn device(launches: &[LaunchResult]) -> Option<DeviceSummary> {
         exposed_us: sample(&|_, record| record.exposed_us),
         overlapping_us: sample(&|_, record| record.overlapping_us),
         launch_us: sample(&|launch, _| {
-            launch.nodes.iter().filter_map(|node| node.device).map(|one| one.launch_us).sum()
+            launch.nodes.iter().filter_map(|node| node.device.as_ref()).map(|one| one.launch_us).sum()
         }),
         stray_us: sample(&|_, record| strays_us(record)),
         strays: most.strays.clone(),
@@ -85,6 +90,8 @@ pub(super) struct OperatorLaunches {
     launch_us: Vec<f64>,
     waited_us: Vec<f64>,
     reported_us: Vec<f64>,
+    /// Pieces and time of each kernel in each launch.
+    kernels: BTreeMap<String, Vec<(f64, f64)>>,
     seen: bool,
 }
 
@@ -98,6 +105,7 @@ impl OperatorLaunches {
             launch_us: none(),
             waited_us: none(),
             reported_us: none(),
+            kernels: BTreeMap::new(),
             seen: false,
         }
     }
@@ -118,6 +126,14 @@ impl OperatorLaunches {
                 *sum += value;
             }
         }
+        for kernel in &device.kernels {
+            let launches = self.kernels.entry(kernel.name.clone());
+            let launches = launches.or_insert_with(|| vec![(0.0, 0.0); self.work_us.len()]);
+            if let Some((pieces, work_us)) = launches.get_mut(launch) {
+                *pieces += f64::from(kernel.pieces);
+                *work_us += kernel.work_us;
+            }
+        }
     }
 
     /// Medians over launches; `None` where no node has a record of the device.
@@ -130,7 +146,26 @@ impl OperatorLaunches {
             launch_us: middle(&self.launch_us),
             waited_us: middle(&self.waited_us),
             reported_us: middle(&self.reported_us),
+            kernels: self.kernels(),
         })
+    }
+}
+
+impl OperatorLaunches {
+    /// Medians over launches: one that only few launches ran counts nothing.
+    fn kernels(&self) -> Vec<KernelUse> {
+        let of = |figures: &[(f64, f64)], figure: fn(&(f64, f64)) -> f64| {
+            median(&figures.iter().map(figure).collect::<Vec<_>>()).unwrap_or(0.0)
+        };
+        let used = |(name, launches): (&String, &Vec<(f64, f64)>)| KernelUse {
+            name: name.clone(),
+            // Saturates by definition of the conversion; pieces are counts of records.
+            pieces: of(launches, |one| one.0).round() as u32,
+            work_us: of(launches, |one| one.1),
+        };
+        let mut kernels: Vec<KernelUse> = self.kernels.iter().map(used).filter(|kernel| kernel.pieces > 0).collect();
+        kernels.sort_by(|a, b| b.work_us.total_cmp(&a.work_us));
+        kernels
     }
 }
 
@@ -159,8 +194,14 @@ mod tests {
         assert_eq!((device.launch_us.0, device.contained), (vec![14.0, 14.0], 0.97));
         assert_eq!((device.stray_us.0, device.strays.len()), (vec![2.0, 2.0], 1));
         let matmul = &summary.operators[0];
-        let expected = OperatorDevice { work_us: 105.0, pieces: 3, launch_us: 7.0, waited_us: 0.0, reported_us: 107.0 };
-        assert_eq!((matmul.key.0.as_str(), matmul.device), ("ai.onnx:MatMul", Some(expected)));
+        let expected = OperatorDevice {
+            work_us: 105.0,
+            pieces: 3,
+            launch_us: 7.0,
+            reported_us: 107.0,
+            ..OperatorDevice::default()
+        };
+        assert_eq!((matmul.key.0.as_str(), matmul.device.clone()), ("ai.onnx:MatMul", Some(expected)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod summarize;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use crate::measure::result::{Clock, GpuFacts, PROTOCOL, StrayWork};
+pub use crate::measure::result::{Clock, GpuFacts, KernelUse, PROTOCOL, StrayWork};
 pub use crate::taxonomy::Group;
 pub use centre::{FEWEST_TELLING, Resolution, Timed, common, telling};
 pub use device::{DeviceSummary, OperatorDevice};

@@ -105,7 +105,7 @@ fn work_of_nobody_is_named_with_what_it_was() {
     let found = attributed(&mut run, &tallies, &recorded);
     assert_eq!(found.strays, BTreeMap::from([(("copy from the device".to_owned(), false), (1, 4_000))]));
     assert_eq!((found.received_bytes, found.sent_bytes), (0, 4096));
-    let record = summarized(vec![found]);
+    let record = summarized(calm(vec![found]));
     assert_eq!((record.busy_us, record.strays.len(), record.strays[0].work_us), (84.0, 1, 4.0));
     let doubts = doubts(&record, 300.0);
     let expected = [

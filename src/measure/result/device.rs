@@ -47,8 +47,19 @@ pub struct GpuFacts {
     pub cupti: Option<String>,
 }
 
+/// Work of one kind, for a node or an operator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KernelUse {
+    /// Name of the kernel without namespaces and template arguments, or the kind of copy, or `fill`.
+    pub name: String,
+    /// Times in a run.
+    pub pieces: u32,
+    /// Time in a run, in microseconds.
+    pub work_us: f64,
+}
+
 /// What a device did for one node in a run. Medians over profiled runs, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct NodeDevice {
     /// Time of its kernels, copies and fills. Those that ran at once count each.
     pub work_us: f64,
@@ -60,6 +71,9 @@ pub struct NodeDevice {
     pub waited_us: f64,
     /// Of a node that runs on the host: its time while the device had nothing to do.
     pub exposed_us: f64,
+    /// Of what the work consists, by descending time; means over profiled runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<KernelUse>,
 }
 
 /// What a device did in a profiled run. Medians over the calmer half of these runs, in microseconds.

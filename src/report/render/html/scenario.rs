@@ -3,6 +3,7 @@
 use super::chart::{self, Axis};
 use super::content::{Badge, Content, Sentence, Svg, Table, shown};
 use crate::report::figures::{self, Interval};
+use crate::report::render::device;
 use crate::report::render::number::{self, TimeUnit};
 use crate::report::standing::Standing;
 use crate::report::{
@@ -99,10 +100,10 @@ fn fill(view: &mut View, summary: &Summary, report: &ScenarioReport, before: &[S
         None => number::count(summary.latency_us.len() as u64, "launch", "launches"),
     };
     view.made_of = format!(
-        "{launches}, {}; the nodes add up to {} of the latency ({} as the profiler reported them).",
+        "{launches}, {}; {}.{}",
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
-        number::percent(summary.reconciliation.median()),
-        number::percent(summary.raw_reconciliation.median()),
+        device::reconciliation(summary),
+        device::beside_products(summary).map_or_else(String::new, |text| format!(" {text}.")),
     );
 }
 

@@ -93,20 +93,15 @@ fn measured(summary: &Summary, report: &ScenarioReport, writer: &mut dyn Write) 
         Some(pairs) => number::count(u64::from(pairs), "pair of launches", "pairs of launches"),
         None => number::count(summary.latency_us.len() as u64, "launch", "launches"),
     };
-    let reconciled = device::reconciliation(summary).unwrap_or_else(|| {
-        format!(
-            "the nodes add up to {} of the latency ({} as the profiler reported them)",
-            number::percent(summary.reconciliation.median()),
-            number::percent(summary.raw_reconciliation.median()),
-        )
-    });
+    let reconciled = device::reconciliation(summary);
     writeln!(
         writer,
-        "{launches}, {}{}{}; {}.\n",
+        "{launches}, {}{}{}; {}.{}\n",
         number::count(u64::from(summary.iterations), "iteration", "iterations"),
         if summary.synthetic_weights { ", synthetic weights" } else { "" },
         wording::clock(summary.clock).map_or_else(String::new, |clock| format!(", {clock}")),
         sentence(&reconciled),
+        device::beside_products(summary).map_or_else(String::new, |text| format!(" {}.", sentence(&text))),
     )
 }
 

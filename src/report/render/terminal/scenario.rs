@@ -228,6 +228,14 @@ fn operators(
                 Cell::styled(unit.number(shape.self_us), DIM),
             ]);
         }
+        for kernel in operator.device.iter().flat_map(|device| &device.kernels).filter(|_| verbose) {
+            table.row([
+                Cell::styled(format!("  {}", kernel.name), DIM).spanning(),
+                Cell::default(),
+                Cell::styled(kernel.pieces.to_string(), DIM),
+                Cell::styled(unit.number(kernel.work_us), DIM),
+            ]);
+        }
     }
     if let Some(row) = hidden_row(&summary.operators[shown.min(summary.operators.len())..], unit) {
         table.row(row);
@@ -299,15 +307,11 @@ fn operator_row(
 
 /// How well the parts add up to the whole.
 fn reconciliation(page: &mut Page<'_>, summary: &Summary) -> io::Result<()> {
-    let text = device::reconciliation(summary).unwrap_or_else(|| {
-        format!(
-            "the nodes add up to {} of the latency ({} as the profiler reported them)",
-            number::percent(summary.reconciliation.median()),
-            number::percent(summary.raw_reconciliation.median()),
-        )
-    });
-    for line in text::wrap(&text, page.width - INDENT) {
-        writeln!(page.writer, "{:INDENT$}{DIM}{line}{DIM:#}", "")?;
+    let text = device::reconciliation(summary);
+    for text in [text].into_iter().chain(device::beside_products(summary)) {
+        for line in text::wrap(&text, page.width - INDENT) {
+            writeln!(page.writer, "{:INDENT$}{DIM}{line}{DIM:#}", "")?;
+        }
     }
     Ok(())
 }
