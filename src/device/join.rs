@@ -69,7 +69,7 @@ pub struct Joined {
     pub orphans: Vec<Orphan>,
     /// Time in which the device did anything during the run.
     pub busy_ns: i64,
-    /// Time in which it did several things at once, counted for each but one, and what it did outside of the run.
+    /// Time in which it did several things at once, counted for each but one, and what it did before the run.
     pub overlapping_ns: i64,
     /// Time during the run in which it did nothing: `busy_ns + idle_ns` is the run.
     pub idle_ns: i64,

@@ -48,7 +48,7 @@ pub struct NodeTally {
 pub struct Run {
     /// Start of its `model_run` event in microseconds.
     pub start_us: i64,
-    /// Duration of its `model_run` event in microseconds.
+    /// Duration of its `model_run` event in microseconds; with a device, until that was done.
     pub duration_us: i64,
     /// Its node executions.
     pub rows: Vec<Nested>,
