@@ -90,7 +90,7 @@ const BELONG: [(&str, &[&str]); 27] = [
     ("_TenaryElementWise", &["Where"]),
     ("_SliceKernel", &["Slice"]),
     ("_Split", &["Split", "SplitToSequence"]),
-    ("_Concat", &["Concat"]),
+    ("_Concat", &["Concat", "NonMaxSuppression"]),
     ("_ResizeBilinear", &["Resize"]),
     ("_ResizeNearest", &["Resize"]),
     ("RoIAlignForward", &["RoiAlign"]),

@@ -7,7 +7,8 @@ use super::{
     Source, Study, StudyError, Task, VISIBLE, beside, method, totals,
 };
 use crate::report::{
-    DeviceSummary, Group, Sample, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary, figures,
+    DeviceSummary, GpuFacts, Group, Report, Sample, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary,
+    figures,
 };
 
 impl Study {
@@ -45,11 +46,17 @@ fn gather(pieces: &[Piece<'_>], built_in: &[&str]) -> Result<(Vec<Row>, Vec<Sour
     let mut sources: Vec<Source> = Vec::new();
     let mut places: HashMap<ScenarioId, (usize, &str)> = HashMap::new();
     for piece in pieces {
-        let source = Source { tool: piece.report.tool.clone(), machine: piece.report.machine.clone() };
-        let at = sources.iter().position(|known| *known == source).unwrap_or_else(|| {
-            sources.push(source);
+        let (tool, machine) = (&piece.report.tool, &piece.report.machine);
+        let same = |known: &Source| known.tool == *tool && known.machine == *machine;
+        let at = sources.iter().position(same).unwrap_or_else(|| {
+            sources.push(Source { tool: tool.clone(), machine: machine.clone(), gpus: Vec::new() });
             sources.len() - 1
         });
+        for gpu in gpus(piece.report) {
+            if !sources[at].gpus.contains(gpu) {
+                sources[at].gpus.push(gpu.clone());
+            }
+        }
         for scenario in &piece.report.scenarios {
             let row = row(scenario, at, built_in);
             let Some(&(index, first)) = places.get(&row.id) else {
@@ -68,6 +75,14 @@ fn gather(pieces: &[Piece<'_>], built_in: &[&str]) -> Result<(Vec<Row>, Vec<Sour
         }
     }
     Ok((rows, sources))
+}
+
+/// What scenarios of a report ran on, beside the host.
+fn gpus(report: &Report) -> impl Iterator<Item = &GpuFacts> {
+    report.scenarios.iter().filter_map(|scenario| match &scenario.result {
+        ScenarioResult::Measured { summary } => summary.gpu.as_ref(),
+        ScenarioResult::Failed { .. } => None,
+    })
 }
 
 fn row(scenario: &ScenarioReport, source: usize, built_in: &[&str]) -> Row {

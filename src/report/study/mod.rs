@@ -16,7 +16,7 @@ use serde::Serialize;
 pub use beside::Beside;
 pub use models::{PAPER_MODELS, Task};
 
-use super::{Clock, Group, LaunchWarning, Machine, OperatorKey, Report, ScenarioId};
+use super::{Clock, GpuFacts, Group, LaunchWarning, Machine, OperatorKey, Report, ScenarioId};
 use crate::scenario::{ImageSize, Optimization, Precision, Provider};
 
 /// Version of the study's JSON document.
@@ -57,6 +57,9 @@ pub struct Source {
     pub tool: String,
     /// The machine and its ONNX Runtime.
     pub machine: Machine,
+    /// The GPUs that scenarios on CUDA ran on, and what drove them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuFacts>,
 }
 
 /// One scenario.
