@@ -113,7 +113,8 @@ impl Plan {
         let totals = Totals {
             partition,
             suite,
-            measuring_s: known().map(|cost| cost.measuring_s).sum(),
+            // A sum of no floats is -0.
+            measuring_s: known().fold(0.0, |sum, cost| sum + cost.measuring_s),
             peak_rss_bytes: known().map(|cost| cost.estimate.peak_rss_bytes).max().unwrap_or(0),
             available_bytes,
         };
@@ -142,9 +143,17 @@ impl Plan {
         let part = partition.map_or(String::new(), |part| format!(" (part {part} of {suite})"));
         let available =
             available_bytes.map_or(String::new(), |bytes| format!(" of {} available", number::bytes(bytes)));
+        let unknown = self.scenarios.iter().filter(|row| row.cost.is_none()).count();
+        let without = match unknown {
+            0 => String::new(),
+            some => format!(", without {some} of which nothing is known beforehand"),
+        };
+        if unknown == self.scenarios.len() {
+            return writeln!(out, "\n{count}{part}; its cost is not known beforehand");
+        }
         writeln!(
             out,
-            "\n{count}{part}: about {} to measure, up to {}{available} at a time; all of it estimated",
+            "\n{count}{part}: about {} to measure, up to {}{available} at a time; all of it estimated{without}",
             about(*measuring_s),
             number::bytes(*peak_rss_bytes)
         )?;
@@ -209,6 +218,16 @@ mod tests {
         let mut out = Vec::new();
         example().write_text(&mut out).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn of_what_nobody_knows_no_figure_is_given() {
+        let Plan { scenarios, totals } = example();
+        let scenarios: Vec<Row> = scenarios.into_iter().filter(|row| row.cost.is_none()).collect();
+        let mut out = Vec::new();
+        Plan { scenarios, totals }.write_text(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with("1 scenario (part 1/2 of 9); its cost is not known beforehand\n"), "{text}");
     }
 
     #[test]
