@@ -9,12 +9,13 @@ use anyhow::bail;
 use crate::cli::{ExportArgs, MeasureArgs};
 use crate::config::Config;
 use crate::measure;
-use crate::measure::result::TimelineEvent;
+use crate::measure::result::{TimelineEvent, TimelineWork};
 use crate::onnx::fp16::values::Losses;
 use crate::onnx::fp16::{HalfReport, Io, weights as half_weights};
 use crate::onnx::proto::ModelProto;
 use crate::onnx::{external, file, offload};
-use crate::report::render::{self, trace::TraceEvent};
+use crate::report::render;
+use crate::report::render::trace::{TraceEvent, TraceWork};
 use crate::scenario::{ModelRef, Planned, Precision};
 use crate::taxonomy;
 use crate::zoo::weights;
@@ -85,7 +86,13 @@ fn trace_event(event: &TimelineEvent) -> TraceEvent {
         depth: event.depth,
         shapes: event.inputs.clone(),
         provider: event.provider.clone(),
+        work: event.work.iter().map(trace_work).collect(),
     }
+}
+
+fn trace_work(work: &TimelineWork) -> TraceWork {
+    let TimelineWork { name, stream, start_us, duration_us } = work;
+    TraceWork { name: name.clone(), stream: *stream, ts_us: *start_us, dur_us: *duration_us }
 }
 
 /// What the conversion to fp16 changed, and what it left.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::device::{self, Call, HostNode, Joined, Range, What, Why, Work, readable};
+use crate::device::{self, Call, HostNode, Joined, Range, What, Why, Work, is_product, readable};
 use crate::measure::correct::record_of;
 use crate::measure::prepare::Prepared;
-use crate::measure::result::{DeviceRecord, KernelUse, LaunchWarning, NodeDevice, NodeRecord, StrayWork};
+use crate::measure::result::{DeviceRecord, KernelUse, LaunchWarning, NodeDevice, NodeRecord, StrayWork, TimelineWork};
 use crate::measure::runs::{RunsError, median};
-use crate::profile::{DeviceUse, Run, Tallies};
+use crate::profile::{DeviceUse, Nested, Run, Tallies};
 use crate::runtime::cupti::{Activity, Collector, CuptiError};
 use crate::runtime::session::BoundSession;
 
@@ -110,15 +110,13 @@ impl Meter {
 
 /// Attributes what was recorded in a run to the nodes of its profile, which learn of it.
 fn attribute(run: &mut Run, recorded: &Recorded, tallies: &Tallies) -> Result<DeviceRun, RunsError> {
-    let nodes = host_nodes(run, tallies);
+    let nodes = host_nodes(&run.rows, |row| tallies.operator_of(row).map(|(_, provider)| provider));
     let Activity { calls, work, .. } = &recorded.activity;
-    let allowed = allowed(run, recorded).ok_or(RunsError::Device(CuptiError::Clock))?;
-    let alignment = device::align(&nodes, &launching(calls, work), allowed);
+    let alignment = aligned(&nodes, run.start_us + run.duration_us, recorded)?;
     run.duration_us = until_done_us(run, work, alignment.shift_ns);
     let joined = device::join(&nodes, calls, work, alignment.shift_ns, interval_ns(run));
     run.device = joined.nodes.iter().map(used).collect();
-    let names: BTreeMap<u64, String> =
-        recorded.activity.names.iter().map(|(address, symbol)| (*address, readable(symbol))).collect();
+    let names = names(recorded);
     Ok(DeviceRun {
         duration_us: run.duration_us,
         strays: strays(&joined, work, &names),
@@ -130,6 +128,45 @@ fn attribute(run: &mut Run, recorded: &Recorded, tallies: &Tallies) -> Result<De
         play_ns: alignment.play_ns,
         joined,
     })
+}
+
+/// How the clocks of a run fit, whose `model_run` event ends at `end_us`.
+fn aligned(nodes: &[HostNode], end_us: i64, recorded: &Recorded) -> Result<device::Alignment, RunsError> {
+    let Activity { calls, work, .. } = &recorded.activity;
+    let allowed = allowed(end_us, recorded).ok_or(RunsError::Device(CuptiError::Clock))?;
+    Ok(device::align(nodes, &launching(calls, work), allowed))
+}
+
+/// Kernels by the address of their symbol.
+fn names(recorded: &Recorded) -> BTreeMap<u64, String> {
+    recorded.activity.names.iter().map(|(address, symbol)| (*address, readable(symbol))).collect()
+}
+
+/// Each piece of work in a run, in the profile's clock, with the position of the execution that asked for it. `provider` says
+/// where an execution ran; the run's `model_run` event ends at `end_us`.
+pub(super) fn work_of<'a>(
+    rows: &[Nested],
+    provider: impl Fn(&Nested) -> Option<&'a str>,
+    end_us: i64,
+    recorded: &Recorded,
+) -> Result<Vec<(usize, TimelineWork)>, RunsError> {
+    let nodes = host_nodes(rows, provider);
+    let shift_ns = aligned(&nodes, end_us, recorded)?.shift_ns;
+    let Activity { calls, work, .. } = &recorded.activity;
+    let joined = device::join(&nodes, calls, work, shift_ns, (0, end_us * 1_000));
+    let names = names(recorded);
+    let piece = |(work, owner): (&Work, &Option<usize>)| {
+        let start_ns = i64::try_from(work.start_ns).ok()?.saturating_add(shift_ns);
+        let timed = TimelineWork {
+            name: name(work, &names),
+            stream: work.stream,
+            // Nanoseconds of one run stay far below 2^53.
+            start_us: start_ns as f64 / 1e3,
+            duration_us: work.duration_ns() as f64 / 1e3,
+        };
+        Some(((*owner)?, timed))
+    };
+    Ok(work.iter().zip(&joined.owners).filter_map(piece).collect())
 }
 
 /// The runs no longer than the middle one.
@@ -187,14 +224,14 @@ fn interval_ns(run: &Run) -> (i64, i64) {
 /// waits for the device after that. On an H100, gpt2-xl at batch 8 was launched in 22 ms and done after 70.
 fn until_done_us(run: &Run, work: &[Work], shift_ns: i64) -> i64 {
     let last_ns = work.iter().filter_map(|work| i64::try_from(work.end_ns).ok()).max();
-    let done_us = last_ns.map_or(0, |last_ns| (last_ns + shift_ns) / 1_000 - run.start_us);
+    let done_us = last_ns.map_or(0, |last_ns| last_ns.saturating_add(shift_ns) / 1_000 - run.start_us);
     run.duration_us.max(done_us)
 }
 
 /// Executions as intervals. Starts and durations are cut to whole microseconds, so that what they stand for lies half of
 /// one later, or is half of one longer, on average; but never beyond the start of the next.
-fn host_nodes(run: &Run, tallies: &Tallies) -> Vec<HostNode> {
-    let node = |row: &crate::profile::Nested| {
+fn host_nodes<'a>(rows: &[Nested], provider: impl Fn(&Nested) -> Option<&'a str>) -> Vec<HostNode> {
+    let node = |row: &Nested| {
         let start_ns = row.start_us * 1_000 + 500;
         let beyond_ns = row.gap_us.map_or(500, |gap_us| (gap_us * 1_000).min(500));
         HostNode {
@@ -202,18 +239,18 @@ fn host_nodes(run: &Run, tallies: &Tallies) -> Vec<HostNode> {
             start_ns,
             end_ns: start_ns + row.duration_us * 1_000 + beyond_ns,
             parent: row.parent,
-            on_device: tallies.operator_of(row).is_some_and(|(_, provider)| provider == ON_DEVICE),
+            on_device: provider(row) == Some(ON_DEVICE),
         }
     };
-    run.rows.iter().map(node).collect()
+    rows.iter().map(node).collect()
 }
 
 /// What may have to be added to CUPTI's clock to have the profile's: the profile begins after the run was asked for, and
 /// its run is over before the call returns.
-fn allowed(run: &Run, recorded: &Recorded) -> Option<Range> {
+fn allowed(end_us: i64, recorded: &Recorded) -> Option<Range> {
     let host = device::offset(&recorded.activity.clocks)?;
     let earliest_zero_ns = recorded.began_ns;
-    let latest_zero_ns = (recorded.ended_ns - interval_ns(run).1 + 1_000).max(earliest_zero_ns);
+    let latest_zero_ns = (recorded.ended_ns - end_us * 1_000).max(earliest_zero_ns);
     Some(Range { low_ns: host.low_ns - latest_zero_ns, high_ns: host.high_ns - earliest_zero_ns })
 }
 
@@ -269,6 +306,7 @@ fn kernels(runs: &[DeviceRun]) -> BTreeMap<u32, Vec<KernelUse>> {
     }
     let count = runs.len().max(1) as f64;
     let used = |(name, (pieces, work_ns)): (String, (u32, i64))| KernelUse {
+        product: is_product(&name),
         name,
         // Saturates by definition of the conversion; pieces are counts of records.
         pieces: (f64::from(pieces) / count).round() as u32,
@@ -356,6 +394,6 @@ pub(super) fn doubts(record: &DeviceRecord, latency_us: f64) -> Vec<LaunchWarnin
 }
 
 #[cfg(test)]
-mod recorded;
+pub(super) mod recorded;
 #[cfg(test)]
 mod tests;

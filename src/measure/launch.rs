@@ -51,7 +51,8 @@ pub fn run(job: &LaunchJob) -> Result<LaunchResult, LaunchError> {
     let mut timeline = Vec::new();
     if job.trace {
         let stem = job.scratch_dir.join("trace");
-        timeline = timeline::record(&mut session, &stem, encoding).map_err(|error| error.of(&model))?;
+        timeline =
+            timeline::record(&mut session, &stem, encoding, timing.meter.as_mut()).map_err(|error| error.of(&model))?;
     }
     drop(session);
     let mut result = assemble(job, &engine, &prepared, overhead, runs, timing);

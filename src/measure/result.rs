@@ -76,6 +76,19 @@ pub struct OperatorRuns {
     pub reported_us: Vec<i64>,
 }
 
+/// A piece of a device's work, in the clock of the events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineWork {
+    /// Name of the kernel, or the kind of copy, or `fill`.
+    pub name: String,
+    /// Queue of the device's that it was in.
+    pub stream: u32,
+    /// Start in microseconds.
+    pub start_us: f64,
+    /// Duration in microseconds.
+    pub duration_us: f64,
+}
+
 /// One execution of one node in one profiled run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimelineEvent {
@@ -97,6 +110,9 @@ pub struct TimelineEvent {
     pub duration_us: i64,
     /// The node's corrected self time per execution, from all profiled runs of the launch.
     pub self_us: f64,
+    /// What it had a device do, in the order in which that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub work: Vec<TimelineWork>,
 }
 
 /// What the profiler costs: a node event takes `(base + inputs * per_input + outputs * per_output) * scale` microseconds

@@ -90,8 +90,8 @@ pub(super) struct OperatorLaunches {
     launch_us: Vec<f64>,
     waited_us: Vec<f64>,
     reported_us: Vec<f64>,
-    /// Pieces and time of each kernel in each launch.
-    kernels: BTreeMap<String, Vec<(f64, f64)>>,
+    /// Pieces and time in each launch, by kernel and whether it computes products.
+    kernels: BTreeMap<(String, bool), Vec<(f64, f64)>>,
     seen: bool,
 }
 
@@ -127,7 +127,7 @@ impl OperatorLaunches {
             }
         }
         for kernel in &device.kernels {
-            let launches = self.kernels.entry(kernel.name.clone());
+            let launches = self.kernels.entry((kernel.name.clone(), kernel.product));
             let launches = launches.or_insert_with(|| vec![(0.0, 0.0); self.work_us.len()]);
             if let Some((pieces, work_us)) = launches.get_mut(launch) {
                 *pieces += f64::from(kernel.pieces);
@@ -157,8 +157,9 @@ impl OperatorLaunches {
         let of = |figures: &[(f64, f64)], figure: fn(&(f64, f64)) -> f64| {
             median(&figures.iter().map(figure).collect::<Vec<_>>()).unwrap_or(0.0)
         };
-        let used = |(name, launches): (&String, &Vec<(f64, f64)>)| KernelUse {
+        let used = |((name, product), launches): (&(String, bool), &Vec<(f64, f64)>)| KernelUse {
             name: name.clone(),
+            product: *product,
             // Saturates by definition of the conversion; pieces are counts of records.
             pieces: of(launches, |one| one.0).round() as u32,
             work_us: of(launches, |one| one.1),

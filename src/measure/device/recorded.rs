@@ -25,15 +25,21 @@ const RECORDINGS: [(&str, &[u8]); 4] = [
 ];
 
 fn recording(model: &str) -> Recording {
+    let (recorded, profile) = unpacked(model);
+    let mut tallies = Tallies::default();
+    let run = tallies.runs(profile.as_bytes(), NameEncoding::Escaped).unwrap().remove(0);
+    Recording { run, tallies, recorded }
+}
+
+/// What CUPTI recorded of a run, and the run's profile.
+pub(in crate::measure) fn unpacked(model: &str) -> (Recorded, String) {
     let (_, packed) = RECORDINGS.into_iter().find(|(name, _)| *name == model).unwrap();
     let mut text = String::new();
     GzDecoder::new(packed).read_to_string(&mut text).unwrap();
     let (records, profile) = text.split_once("\n\n").unwrap();
-    let mut tallies = Tallies::default();
-    let run = tallies.runs(profile.as_bytes(), NameEncoding::Escaped).unwrap().remove(0);
     let mut recorded = Recorded { activity: Activity::default(), began_ns: 0, ended_ns: 0 };
     records.lines().for_each(|line| take(&mut recorded, line));
-    Recording { run, tallies, recorded }
+    (recorded, profile.to_owned())
 }
 
 /// One line of a recording.
@@ -118,8 +124,8 @@ fn told(of: &Recording, joined: &Joined) -> (u64, u64) {
 /// As [`attribute`] does it, the profile's clock moved by so much.
 fn joined(of: &Recording, moved_ns: i64) -> (Joined, device::Alignment) {
     let Activity { calls, work, .. } = &of.recorded.activity;
-    let nodes = host_nodes(&of.run, &of.tallies);
-    let alignment = device::align(&nodes, &launching(calls, work), allowed(&of.run, &of.recorded).unwrap());
+    let nodes = host_nodes(&of.run.rows, |row| of.tallies.operator_of(row).map(|(_, provider)| provider));
+    let alignment = aligned(&nodes, of.run.start_us + of.run.duration_us, &of.recorded).unwrap();
     let joined = device::join(&nodes, calls, work, alignment.shift_ns + moved_ns, interval_ns(&of.run));
     (joined, alignment)
 }

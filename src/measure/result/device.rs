@@ -56,6 +56,8 @@ pub struct KernelUse {
     pub pieces: u32,
     /// Time in a run, in microseconds.
     pub work_us: f64,
+    /// Whether it multiplies matrices or convolves, by its name.
+    pub product: bool,
 }
 
 /// What a device did for one node in a run. Medians over profiled runs, in microseconds.
@@ -79,7 +81,7 @@ pub struct NodeDevice {
 /// What a device did in a profiled run. Medians over the calmer half of these runs, in microseconds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DeviceRecord {
-    /// The run, as the profiler saw it.
+    /// The run, until the device was done.
     pub run_us: f64,
     /// Time in which the device did anything.
     pub busy_us: f64,

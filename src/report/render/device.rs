@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::number;
-use crate::device::is_product;
 use crate::report::{DeviceSummary, Group, Summary};
 
 /// How well the parts add up to the latency; of a GPU, how it splits into work and waiting.
@@ -45,7 +44,7 @@ pub fn beside_products(summary: &Summary) -> Option<String> {
     for operator in summary.operators.iter().filter(|operator| operator.group == Some(Group::Gemm)) {
         for kernel in operator.device.iter().flat_map(|device| &device.kernels) {
             total_us += kernel.work_us;
-            if !is_product(&kernel.name) {
+            if !kernel.product {
                 *others.entry(&kernel.name).or_default() += kernel.work_us;
             }
         }
@@ -119,7 +118,7 @@ mod tests {
     }
 
     fn kernel(name: &str, work_us: f64) -> KernelUse {
-        KernelUse { name: name.into(), pieces: 12, work_us }
+        KernelUse { name: name.into(), pieces: 12, work_us, product: name.starts_with("nvjet") }
     }
 
     /// With these kernels as those of its largest product.

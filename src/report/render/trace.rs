@@ -2,8 +2,10 @@
 //!
 //! The JSON array form of the trace event format: complete events (`ph: "X"`) with the operator as the name and the
 //! group as the category, so that a viewer can filter and colour by group. A body of `If`, `Loop` or `Scan` lies
-//! inside its node by time, which is how viewers nest.
+//! inside its node by time, which is how viewers nest. Of a node on a GPU the event is what the host took to launch its work; the
+//! work itself stands on a track for each stream.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -31,10 +33,25 @@ pub struct TraceEvent {
     pub shapes: String,
     /// Execution provider, as ONNX Runtime spells it.
     pub provider: String,
+    /// What it had a device do.
+    pub work: Vec<TraceWork>,
+}
+
+/// A piece of a device's work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceWork {
+    /// Kernel, or kind of copy.
+    pub name: String,
+    /// Queue of the device's.
+    pub stream: u32,
+    /// Start in microseconds, from the origin of the events.
+    pub ts_us: f64,
+    /// Duration in microseconds.
+    pub dur_us: f64,
 }
 
 #[derive(Serialize)]
-struct Complete<'a> {
+struct Complete<'a, A> {
     ph: &'static str,
     name: &'a str,
     cat: &'static str,
@@ -42,7 +59,14 @@ struct Complete<'a> {
     dur: f64,
     pid: u32,
     tid: u32,
-    args: Args<'a>,
+    args: A,
+}
+
+/// Of a device's work.
+#[derive(Serialize)]
+struct WorkArgs<'a> {
+    operator: &'a str,
+    node: &'a str,
 }
 
 #[derive(Serialize)]
@@ -79,20 +103,19 @@ const THREAD: u32 = 1;
 /// # Errors
 /// What the writer returns.
 pub fn render(model: &str, events: &[TraceEvent], writer: &mut dyn Write) -> io::Result<()> {
-    writer.write_all(b"[\n")?;
-    for (name, label) in [("process_name", model), ("thread_name", "profiled run")] {
-        let metadata = Metadata { ph: "M", name, pid: PROCESS, tid: THREAD, args: Label { name: label } };
-        serde_json::to_writer(&mut *writer, &metadata)?;
-        writer.write_all(if name == "thread_name" && events.is_empty() { b"\n" } else { b",\n" })?;
+    let mut list = List { writer, begun: false };
+    list.label("process_name", THREAD, model)?;
+    list.label("thread_name", THREAD, "profiled run")?;
+    for stream in streams(events) {
+        list.label("thread_name", track(stream), &format!("GPU, stream {stream}"))?;
     }
-    let nested = nested(events);
-    for (position, (event, dur)) in nested.iter().enumerate() {
-        let complete = Complete {
+    for (event, dur) in nested(events) {
+        list.add(&Complete {
             ph: "X",
             name: &event.operator,
             cat: wording::group(event.group),
             ts: event.ts_us,
-            dur: *dur,
+            dur,
             pid: PROCESS,
             tid: THREAD,
             args: Args {
@@ -102,11 +125,53 @@ pub fn render(model: &str, events: &[TraceEvent], writer: &mut dyn Write) -> io:
                 self_us: event.self_us,
                 depth: event.depth,
             },
-        };
-        serde_json::to_writer(&mut *writer, &complete)?;
-        writer.write_all(if position + 1 == nested.len() { b"\n" } else { b",\n" })?;
+        })?;
+        for work in &event.work {
+            list.add(&Complete {
+                ph: "X",
+                name: &work.name,
+                cat: wording::group(event.group),
+                ts: work.ts_us,
+                dur: work.dur_us,
+                pid: PROCESS,
+                tid: track(work.stream),
+                args: WorkArgs { operator: &event.operator, node: &event.name },
+            })?;
+        }
     }
-    writer.write_all(b"]\n")
+    list.end()
+}
+
+/// The streams of all work, in order.
+fn streams(events: &[TraceEvent]) -> BTreeSet<u32> {
+    events.iter().flat_map(|event| &event.work).map(|work| work.stream).collect()
+}
+
+/// A stream's own thread in the viewer.
+fn track(stream: u32) -> u32 {
+    stream.saturating_add(THREAD + 1)
+}
+
+/// A list of JSON values, one a line.
+struct List<'a> {
+    writer: &'a mut dyn Write,
+    begun: bool,
+}
+
+impl List<'_> {
+    fn add(&mut self, value: &impl Serialize) -> io::Result<()> {
+        self.writer.write_all(if self.begun { b",\n" } else { b"[\n" })?;
+        self.begun = true;
+        Ok(serde_json::to_writer(&mut *self.writer, value)?)
+    }
+
+    fn label(&mut self, name: &'static str, tid: u32, label: &str) -> io::Result<()> {
+        self.add(&Metadata { ph: "M", name, pid: PROCESS, tid, args: Label { name: label } })
+    }
+
+    fn end(self) -> io::Result<()> {
+        self.writer.write_all(b"\n]\n")
+    }
 }
 
 /// Events by start, outer before inner, with durations cut so that each lies inside the one around it.
@@ -150,6 +215,7 @@ mod tests {
             depth,
             shapes: "float[1,8]".into(),
             provider: "CPUExecutionProvider".into(),
+            work: Vec::new(),
         }
     }
 
@@ -157,6 +223,23 @@ mod tests {
         let mut out = Vec::new();
         render("my \"model\"\n", events, &mut out).unwrap();
         serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn work_of_a_device_stands_on_tracks_of_its_own() {
+        let work = |name: &str, stream, ts_us| TraceWork { name: name.into(), stream, ts_us, dur_us: 2.5 };
+        let mut launched = event("/fc/Gemm", "ai.onnx:Gemm", 10.0, 9.0, 0);
+        launched.work = vec![work("BroadcastBiasKernel", 29, 14.25), work("nvjet", 7, 16.75)];
+        let parsed = parsed(&[launched]);
+        let of = |key: &str, value: &str| parsed.iter().find(|one| one[key] == value).unwrap().clone();
+        let bias = of("name", "BroadcastBiasKernel");
+        assert_eq!((&bias["ts"], &bias["dur"], &bias["cat"]), (&14.25.into(), &2.5.into(), &"GEMM".into()));
+        assert_eq!(bias["args"], serde_json::json!({ "operator": "ai.onnx:Gemm", "node": "/fc/Gemm" }));
+        let labels: Vec<(&Value, &Value)> =
+            parsed.iter().filter(|one| one["ph"] == "M").map(|one| (&one["tid"], &one["args"]["name"])).collect();
+        assert_eq!(labels[2..], [(&9.into(), &"GPU, stream 7".into()), (&31.into(), &"GPU, stream 29".into())]);
+        assert_eq!(of("name", "nvjet")["tid"], 9);
+        assert_eq!(of("name", "ai.onnx:Gemm")["tid"], 1);
     }
 
     fn loops() -> Vec<TraceEvent> {
