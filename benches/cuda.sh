@@ -5,10 +5,10 @@
 #
 # 1. what is there (doctor);
 # 2. per model its work by CUPTI beside that of PyTorch's profiler on the same graph, in a program of its own: the GPU's time
-#    in a run within 5 %, and the latency with and without CUPTI around;
+#    in a run within 5 %; and that program's latency before its profiler was there and after, since both rest on CUPTI;
 # 3. the gate: four models accepted, and checked again; a library that computes the same operators more slowly is found;
 # 4. the suite on the CPU (all cores) and on the GPU at batch 1 and 8, as the study's table, and per scenario on the GPU its
-#    work, its waiting, and how wrong the plain profile is.
+#    work, its waiting, what GEMM operators do beside products, and how wrong the plain profile is.
 #
 # Needs Rust (or the program's path in NONGEMM), Python 3, CUDA 13, cuDNN 9 and CUPTI (docs/cuda.md); for 2. the Python
 # packages onnxruntime-gpu, torch and numpy. A part whose tools are missing is said to be left out, and the exit code is then

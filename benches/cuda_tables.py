@@ -27,13 +27,23 @@ def middle(summary, figure):
     return statistics.median(summary["device"][figure])
 
 
+def gemm_kernels(summary):
+    """The kernels of the operators that count as GEMM."""
+    operators = [operator for operator in summary["operators"] if operator["group"] == "gemm"]
+    return [kernel for operator in operators for kernel in operator["device"].get("kernels", [])]
+
+
 def table(paths):
-    print("| scenario | latency ms | GPU at work % | CPU alone % | waiting % | of no node % | clocks fit % | profile says % |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| scenario | latency ms | GPU at work % | CPU alone % | waiting % | of no node % | clocks fit % | profile says % "
+          "| GEMM beside products % | of all work % |")
+    print("| --- |" + " ---: |" * 9)
     for name, summary in (scenario for path in paths for scenario in scenarios(path)):
         latency = statistics.median(summary["latency_us"])
         parts = [middle(summary, figure) / latency for figure in ("busy_us", "exposed_us", "idle_us", "stray_us")]
         parts += [summary["device"]["contained"], statistics.median(summary["raw_reconciliation"])]
+        kernels = gemm_kernels(summary)
+        beside = sum(kernel["work_us"] for kernel in kernels if not kernel["product"])
+        parts += [beside / (sum(kernel["work_us"] for kernel in kernels) or 1), beside / middle(summary, "busy_us")]
         print(f"| {name} | {latency / 1e3:.3f} | " + " | ".join(f"{100 * part:.1f}" for part in parts) + " |")
 
 
@@ -46,7 +56,7 @@ def beside(path, reference):
     agree = abs(ratio - 1) <= TOLERANCE
     print(f"{name}: {ours:.0f} us of work here, {theirs['busy_us']:.0f} us by PyTorch's profiler: {ratio:.3f} "
           f"({'agrees' if agree else 'DISAGREES'}); latency {statistics.median(summary['latency_us']):.0f} and "
-          f"{theirs['latency_us']:.0f} us; the plain profile adds up to "
+          f"{theirs['latency_us']:.0f} us ({theirs['latency_after_us']:.0f} once a profiler has recorded); the plain profile adds up to "
           f"{sum(operator['device']['reported_us'] for operator in summary['operators']):.0f} us")
     return 0 if agree else 1
 

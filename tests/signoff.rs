@@ -159,12 +159,14 @@ fn what_cannot_be_compared_with_and_where_nothing_can_be_written_is_refused_befo
     run(&project, &["signoff", "-o", "first"]).expect(100, &["no-baseline"]);
     let good = text(&project, "first/signoff.json");
     project.write("damaged.json", &good.as_bytes()[..good.len() / 2]);
-    project.write("newer.json", good.replacen("\"schema\": 1", "\"schema\": 9", 1).as_bytes());
+    project.write("newer.json", good.replacen("\"schema\": 2", "\"schema\": 9", 1).as_bytes());
+    project.write("older.json", good.replacen("\"schema\": 2", "\"schema\": 1", 1).as_bytes());
     project.write("other.json", good.replace("classifier@", "ranker@").as_bytes());
     project.write("report.json", b"{\"schema\": 3, \"scenarios\": []}");
     for (file, said) in [
         ("damaged.json", "damaged.json:"),
-        ("newer.json", "sign-off schema 9, but this cargo-nongemm reads schema 1"),
+        ("newer.json", "sign-off schema 9, but this cargo-nongemm reads schema 2"),
+        ("older.json", "sign-off schema 1, but this cargo-nongemm reads schema 2"),
         ("other.json", "it is of another suite: it has none of the 1 scenario to be signed off now"),
         ("report.json", "no release sign-off"),
         ("missing.json", "cannot read the sign-off missing.json"),

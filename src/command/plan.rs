@@ -144,13 +144,13 @@ impl Plan {
         let available =
             available_bytes.map_or(String::new(), |bytes| format!(" of {} available", number::bytes(bytes)));
         let unknown = self.scenarios.iter().filter(|row| row.cost.is_none()).count();
+        if unknown > 0 && unknown == self.scenarios.len() {
+            return writeln!(out, "\n{count}{part}: how long that takes is not known beforehand");
+        }
         let without = match unknown {
             0 => String::new(),
-            some => format!(", without {some} of which nothing is known beforehand"),
+            some => format!(", without {some} that cannot be estimated"),
         };
-        if unknown == self.scenarios.len() {
-            return writeln!(out, "\n{count}{part}; its cost is not known beforehand");
-        }
         writeln!(
             out,
             "\n{count}{part}: about {} to measure, up to {}{available} at a time; all of it estimated{without}",
@@ -227,7 +227,7 @@ mod tests {
         let mut out = Vec::new();
         Plan { scenarios, totals }.write_text(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.ends_with("1 scenario (part 1/2 of 9); its cost is not known beforehand\n"), "{text}");
+        assert!(text.ends_with("1 scenario (part 1/2 of 9): how long that takes is not known beforehand\n"), "{text}");
     }
 
     #[test]

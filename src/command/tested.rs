@@ -1,9 +1,9 @@
 //! The gates that can be put to the test: each is run over sides that are known to be equal, or known not to be.
 
 use crate::baseline::{Document, Facts};
-use crate::report::calibration::Rules;
+use crate::report::calibration::{GpuRules, Rules};
 use crate::report::{ScenarioReport, ScenarioResult};
-use crate::scenario::{Planned, ScenarioId};
+use crate::scenario::{Planned, Provider, ScenarioId};
 use crate::summary::Clock;
 use crate::verdict::{ALPHA, Looks};
 
@@ -55,13 +55,16 @@ impl Tested {
 
     /// How it decides.
     pub fn rules(&self, session: &Session) -> Rules {
-        let (pairs, min_effect) = match self {
+        let (gate, compare) = (&session.config.gate, &session.config.compare);
+        let (pairs, min_effect, on_gpu) = match self {
             Tested::InTurns(looks) => {
-                (looks.iter().map(|look| look.pairs).collect(), session.config.compare.min_effect)
+                (looks.iter().map(|look| look.pairs).collect(), compare.min_effect, compare.min_effect)
             }
-            Tested::Stored => (Vec::new(), session.config.gate.min_effect),
+            Tested::Stored => (Vec::new(), gate.min_effect, gate.gpu.min_effect),
         };
-        Rules { pairs, alpha: ALPHA, min_effect, floor_us: session.config.gate.floor_us }
+        let any_on_gpu = session.planned.iter().any(|planned| planned.scenario.provider == Provider::Cuda);
+        let gpu = any_on_gpu.then_some(GpuRules { min_effect: on_gpu, floor_us: gate.gpu.floor_us });
+        Rules { pairs, alpha: ALPHA, min_effect, floor_us: gate.floor_us, gpu }
     }
 
     /// The smallest change of an operator that counts, in microseconds, in a scenario of this latency.

@@ -56,6 +56,13 @@ fn error_of(text: &str) -> String {
     }
 }
 
+#[test]
+fn thresholds_for_a_gpu_are_the_defaults_but_for_those_that_are_named() {
+    let gate = load_text("[gate]\nmin-effect = 0.4\ngpu = { floor-us = 8 }\n").unwrap().gate;
+    assert_eq!((gate.min_effect, gate.floor_us), (0.4, 50.0));
+    assert_eq!(gate.gpu, GpuGate { floor_us: 8.0, ..GpuGate::default() });
+}
+
 fn names(config: &Config) -> Vec<&str> {
     config.models.iter().map(|model| model.name.as_str()).collect()
 }
@@ -405,6 +412,8 @@ fn mistakes_point_at_their_place() {
         "[gate.group.memory]\nmin-efect = 0.1",
         "[gate.group.memori]\nmin-effect = 0.1",
         "[gate.group.memory]\nfloor-us = -1",
+        "[gate.gpu]\nfloor-us = -1",
+        "[gate.gpu]\nfloor = 3",
         "[gate]\ngroup = 3",
         "[gate]\ntrailers = \"no\"",
         "[[rule]]\nscenario = \"*\"",

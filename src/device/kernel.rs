@@ -2,9 +2,6 @@
 
 use cpp_demangle::{DemangleOptions, Symbol};
 
-/// Longest template argument that is looked into. Some kernels' types fill pages.
-const LONGEST: usize = 4_096;
-
 /// The name of a kernel without its namespaces, parameters and template arguments: `BroadcastBiasKernel` of
 /// `_ZN11onnxruntime4cuda19BroadcastBiasKernelI6__halfiLb0EEEvPKT_PS3_lT0_`. Where the name says nothing, what it is made of
 /// does: `cutlass_80_simt_sgemm_128x32_8x5_nn_align1` of CUTLASS's `Kernel2`, `_UnaryElementWise<OP_Gelu>` of ONNX Runtime's.
@@ -29,7 +26,7 @@ fn short(qualified: &str) -> String {
             _ => last.to_owned(),
         };
     }
-    match arguments.get(..arguments.len().min(LONGEST)).and_then(operation) {
+    match operation(arguments) {
         Some(operation) => format!("{last}<{operation}>"),
         None => last.to_owned(),
     }

@@ -68,6 +68,20 @@ pub struct Report {
 }
 
 impl Report {
+    /// The GPUs that scenarios ran on, with what drove them, each once.
+    pub fn gpus(&self) -> Vec<&GpuFacts> {
+        let mut distinct: Vec<&GpuFacts> = Vec::new();
+        for scenario in &self.scenarios {
+            if let ScenarioResult::Measured { summary } = &scenario.result
+                && let Some(facts) = &summary.gpu
+                && !distinct.contains(&facts)
+            {
+                distinct.push(facts);
+            }
+        }
+        distinct
+    }
+
     /// What decides the outcome.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();

@@ -1,7 +1,7 @@
 //! What the values of a report are called in sentences; every text renderer uses the same words.
 
 use super::{
-    ChangeKind, Clock, Design, Finding, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape,
+    ChangeKind, Clock, Design, Finding, GpuFacts, Group, LaunchWarning, OperatorKey, RuleSource, Severity, SideShape,
     StructuralChange, StructuralDifference, Verdict,
 };
 use crate::compare::patterns;
@@ -265,10 +265,28 @@ pub fn because(change: &StructuralChange) -> String {
     }
 }
 
+/// A GPU with what drove it: `NVIDIA L4 (driver 580.159.04, CUDA 13.0, cuDNN 9.14.0)`.
+pub fn gpu(facts: &GpuFacts) -> String {
+    let named = [("driver", &facts.driver), ("CUDA", &facts.cuda), ("cuDNN", &facts.cudnn)];
+    let told: Vec<String> =
+        named.into_iter().filter_map(|(name, version)| Some(format!("{name} {}", version.as_ref()?))).collect();
+    let name = facts.name.as_deref().unwrap_or("a GPU");
+    if told.is_empty() { name.to_owned() } else { format!("{name} ({})", told.join(", ")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Group, OperatorDelta};
     use super::*;
+
+    #[test]
+    fn a_gpu_is_named_with_what_drove_it() {
+        let version = |text: &str| Some(text.to_owned());
+        let facts = GpuFacts { name: version("NVIDIA L4"), driver: version("580.1"), ..GpuFacts::default() };
+        assert_eq!(gpu(&facts), "NVIDIA L4 (driver 580.1)");
+        assert_eq!(gpu(&GpuFacts { cudnn: version("9.14.0"), ..GpuFacts::default() }), "a GPU (cuDNN 9.14.0)");
+        assert_eq!(gpu(&GpuFacts::default()), "a GPU");
+    }
 
     #[test]
     fn the_default_domain_goes_without_saying() {

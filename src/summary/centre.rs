@@ -20,7 +20,7 @@ impl Resolution {
             // hundreds of Reshapes of 2 us vary with the profiler and not with the machine.
             Clock::Host | Clock::DeviceSynchronous => Resolution { operator_us: 50.0, execution_us: 5.0 },
             // It counts nanoseconds and adds nothing. On an H100, operators of 5 us and more varied by 0.1 to 4 % from
-            // launch to launch, one kernel of 1.3 us among them (docs/cuda.md).
+            // launch to launch (docs/cuda.md).
             Clock::DeviceCupti => Resolution { operator_us: 5.0, execution_us: 1.0 },
         }
     }

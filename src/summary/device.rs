@@ -149,9 +149,7 @@ impl OperatorLaunches {
             kernels: self.kernels(),
         })
     }
-}
 
-impl OperatorLaunches {
     /// Medians over launches: one that only few launches ran counts nothing.
     fn kernels(&self) -> Vec<KernelUse> {
         let of = |figures: &[(f64, f64)], figure: fn(&(f64, f64)) -> f64| {

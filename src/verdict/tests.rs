@@ -156,7 +156,7 @@ pub(super) fn here() -> Vec<Field> {
     vec![Field::new("os", "linux"), Field::new("arch", "x86_64"), Field::new("instruction-set", "avx512")]
 }
 
-fn side_of(summary: &Summary) -> Side {
+pub(super) fn side_of(summary: &Summary) -> Side {
     summary.side(here(), "0.1.0", "Example CPU")
 }
 

@@ -63,7 +63,7 @@ impl<'a> Turns<'a> {
             let class = session.fingerprint(head.scenario.provider).dir_name();
             let min_effect = session.config.compare.min_effect;
             let policy = rules.policy(&session.config, head, &class);
-            let gpu = GpuThresholds { min_effect: min_effect.min(policy.gpu.min_effect), ..policy.gpu };
+            let gpu = GpuThresholds { min_effect, ..policy.gpu };
             Policy { min_effect, gpu, ..policy }
         };
         let arm = |label: &str, planned: &Planned, library: &Library| {

@@ -112,7 +112,7 @@ pub(crate) const BERT: [(&str, f64, f64); 4] = [
 
 /// How the usual gate decides.
 pub(crate) fn rules() -> Rules {
-    Rules { pairs: vec![8, 12, 20], alpha: 0.01, min_effect: 0.05, floor_us: 50.0 }
+    Rules { pairs: vec![8, 12, 20], alpha: 0.01, min_effect: 0.05, floor_us: 50.0, gpu: None }
 }
 
 /// A calibration of two scenarios: one where the gate works, one where it was red on equal sides, does not see what was put

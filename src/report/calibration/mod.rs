@@ -73,6 +73,18 @@ pub struct Rules {
     pub min_effect: f64,
     /// Smallest change that counts, in microseconds.
     pub floor_us: f64,
+    /// What stands in place of the two above where times are a GPU's own; there where scenarios run on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuRules>,
+}
+
+/// How the gate decides on times that a GPU's own clock took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GpuRules {
+    /// See [`Rules::min_effect`].
+    pub min_effect: f64,
+    /// See [`Rules::floor_us`].
+    pub floor_us: f64,
 }
 
 /// What was found out with one scenario.

@@ -3,7 +3,7 @@
 use crate::report::render::number;
 use crate::report::{Outcome, Verdict, wording};
 
-use super::{Advice, Calibration, Control, ControlState, Made, Rate, ScenarioCalibration};
+use super::{Advice, Calibration, Control, ControlState, GpuRules, Made, Rate, ScenarioCalibration};
 
 impl Calibration {
     /// What it comes to, in one sentence; what is said first decides the exit code.
@@ -42,6 +42,9 @@ impl Calibration {
             format!("level {}", self.rules.alpha),
             format!("changes from {} and {} us on", number::percent(self.rules.min_effect), self.rules.floor_us),
         ];
+        facts.extend(self.rules.gpu.map(|GpuRules { min_effect, floor_us }| {
+            format!("by a GPU's own clock from {} and {floor_us} us on", number::percent(min_effect))
+        }));
         let minutes = |seconds: f64| format!("{:.0} min", (seconds / 60.0).max(1.0));
         let expected = self.expected_s.map(|expected| format!(", {} expected", minutes(expected.least)));
         facts.push(format!("{}{}", minutes(self.wall_s), expected.unwrap_or_default()));

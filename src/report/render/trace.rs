@@ -25,7 +25,7 @@ pub struct TraceEvent {
     pub ts_us: f64,
     /// Duration in microseconds as the profiler reported it, bodies of control flow included.
     pub dur_us: f64,
-    /// Self time in microseconds with the profiler's overhead removed.
+    /// Self time in microseconds with the profiler's overhead removed; by a GPU's own clock, what it worked for the node.
     pub self_us: f64,
     /// Nesting in control flow; 0 in the main graph.
     pub depth: u32,

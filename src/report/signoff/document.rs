@@ -176,10 +176,11 @@ mod tests {
         let of = |schema, report| {
             format!(r#"{{"document": "sign-off", "schema": {schema}, "report": {{"schema": {report}}}, "date": 3}}"#)
         };
-        assert!(error(&of(99, 3)).starts_with("s.json: sign-off schema 99, but this cargo-nongemm reads schema 1"));
+        assert!(error(&of(99, 3)).starts_with("s.json: sign-off schema 99, but this cargo-nongemm reads schema 2"));
         assert!(error(&of(99, 3)).contains("install the version that wrote it"));
-        assert!(error(&of(1, 2)).contains("report schema 2") && error(&of(1, 2)).contains("leave `--previous` out"));
-        assert!(error(&of(1, 3)).starts_with("s.json:1:"));
+        assert!(error(&of(1, 3)).starts_with("s.json: sign-off schema 1, but this cargo-nongemm reads schema 2"));
+        assert!(error(&of(2, 2)).contains("report schema 2") && error(&of(2, 2)).contains("leave `--previous` out"));
+        assert!(error(&of(2, 3)).starts_with("s.json:1:"));
     }
 
     #[test]

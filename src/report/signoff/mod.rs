@@ -20,7 +20,7 @@ pub use policy::{Budget, GpuLimits, GroupLimits, Policy, Rule, Stated};
 pub use previous::{OtherSuite, Previous, Since};
 
 /// Version of the JSON document.
-pub const SIGN_OFF_SCHEMA: u32 = 1;
+pub const SIGN_OFF_SCHEMA: u32 = 2;
 
 /// What tells the document from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,7 @@ use super::{
     Source, Study, StudyError, Task, VISIBLE, beside, method, totals,
 };
 use crate::report::{
-    DeviceSummary, GpuFacts, Group, Report, Sample, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary,
-    figures,
+    DeviceSummary, Group, Sample, Scenario, ScenarioId, ScenarioReport, ScenarioResult, Summary, figures,
 };
 
 impl Study {
@@ -52,7 +51,7 @@ fn gather(pieces: &[Piece<'_>], built_in: &[&str]) -> Result<(Vec<Row>, Vec<Sour
             sources.push(Source { tool: tool.clone(), machine: machine.clone(), gpus: Vec::new() });
             sources.len() - 1
         });
-        for gpu in gpus(piece.report) {
+        for gpu in piece.report.gpus() {
             if !sources[at].gpus.contains(gpu) {
                 sources[at].gpus.push(gpu.clone());
             }
@@ -75,14 +74,6 @@ fn gather(pieces: &[Piece<'_>], built_in: &[&str]) -> Result<(Vec<Row>, Vec<Sour
         }
     }
     Ok((rows, sources))
-}
-
-/// What scenarios of a report ran on, beside the host.
-fn gpus(report: &Report) -> impl Iterator<Item = &GpuFacts> {
-    report.scenarios.iter().filter_map(|scenario| match &scenario.result {
-        ScenarioResult::Measured { summary } => summary.gpu.as_ref(),
-        ScenarioResult::Failed { .. } => None,
-    })
 }
 
 fn row(scenario: &ScenarioReport, source: usize, built_in: &[&str]) -> Row {

@@ -150,6 +150,7 @@ fn facts(report: &Report) -> Vec<(&'static str, Sentence)> {
         ("ONNX Runtime", Sentence::of(&machine.onnxruntime)),
         ("cargo-nongemm", Sentence::of(&report.tool)),
     ];
+    facts.extend(report.gpus().into_iter().map(|gpu| ("GPU", Sentence::of(&wording::gpu(gpu)))));
     if let Some(sides) = &report.sides {
         for (name, side) in [("base", &sides.base), ("head", &sides.head)] {
             let configuration = side.configuration.as_ref().map_or_else(String::new, |path| format!(", {path}"));

@@ -137,11 +137,12 @@ fn footer(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
     let machine = &report.machine;
     writeln!(
         writer,
-        "Measured on {} ({}, {}) with ONNX Runtime {} by cargo-nongemm {}. Times are medians over launches, ± their \
+        "Measured on {} ({}, {}{}) with ONNX Runtime {} by cargo-nongemm {}. Times are medians over launches, ± their \
          spread; shares are parts of the time in all nodes. To measure again:\n",
         code(&machine.fingerprint),
         plain(&machine.cpu),
         number::count(u64::from(machine.cores), "core", "cores"),
+        report.gpus().into_iter().map(|facts| format!(", {}", plain(&wording::gpu(facts)))).collect::<String>(),
         plain(&machine.onnxruntime),
         plain(&report.tool),
     )?;

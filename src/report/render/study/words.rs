@@ -1,8 +1,8 @@
 //! What the table and the chart call the same things.
 
-use crate::report::GpuFacts;
 use crate::report::render::number;
 use crate::report::study::{Range, Row, Setting, Source, Study};
+use crate::report::wording;
 use crate::scenario::{Precision, Provider};
 
 /// Dimensions that differ between the rows of a study. What is the same in all of them is said once, above.
@@ -119,35 +119,17 @@ pub(super) fn published(published: Range) -> String {
 pub(super) fn source(source: &Source) -> String {
     let machine = &source.machine;
     let cores = number::count(u64::from(machine.cores), "core", "cores");
-    let gpus: String = source.gpus.iter().map(|facts| format!(", {}", gpu(facts))).collect();
+    let gpus: String = source.gpus.iter().map(|facts| format!(", {}", wording::gpu(facts))).collect();
     format!(
         "{}, {cores} ({}){gpus}, ONNX Runtime {}, cargo-nongemm {}",
         machine.cpu, machine.fingerprint, machine.onnxruntime, source.tool
     )
 }
 
-/// A GPU with what drove it: `NVIDIA L4 (driver 580.159.04, CUDA 13.0, cuDNN 9.14.0)`.
-fn gpu(facts: &GpuFacts) -> String {
-    let named = [("driver", &facts.driver), ("CUDA", &facts.cuda), ("cuDNN", &facts.cudnn)];
-    let told: Vec<String> =
-        named.into_iter().filter_map(|(name, version)| Some(format!("{name} {}", version.as_ref()?))).collect();
-    let name = facts.name.as_deref().unwrap_or("a GPU");
-    if told.is_empty() { name.to_owned() } else { format!("{name} ({})", told.join(", ")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::study::fixtures;
-
-    #[test]
-    fn a_gpu_is_named_with_what_drove_it() {
-        let version = |text: &str| Some(text.to_owned());
-        let facts = GpuFacts { name: version("NVIDIA L4"), driver: version("580.1"), ..GpuFacts::default() };
-        assert_eq!(gpu(&facts), "NVIDIA L4 (driver 580.1)");
-        assert_eq!(gpu(&GpuFacts { cudnn: version("9.14.0"), ..GpuFacts::default() }), "a GPU (cuDNN 9.14.0)");
-        assert_eq!(gpu(&GpuFacts::default()), "a GPU");
-    }
 
     #[test]
     fn what_is_the_same_everywhere_is_said_once() {

@@ -56,9 +56,9 @@ fn machine(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         report.machine.fingerprint.clone(),
         report.machine.cpu.clone(),
         number::count(u64::from(report.machine.cores), "core", "cores"),
-        format!("ONNX Runtime {}", report.machine.onnxruntime),
-        format!("cargo-nongemm {}", report.tool),
     ];
+    facts.extend(report.gpus().into_iter().map(wording::gpu));
+    facts.extend([format!("ONNX Runtime {}", report.machine.onnxruntime), format!("cargo-nongemm {}", report.tool)]);
     let all = report.suite.scenarios.len();
     facts.extend(report.suite.partition.map(|part| format!("part {part} of a suite of {all}")));
     page.facts(&facts)
